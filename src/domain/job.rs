@@ -1,0 +1,392 @@
+//! A job as the pipeline sees it: every text already parsed, every reference already resolved.
+
+use std::time::Duration;
+
+use super::name::{ConnectionName, JobName, MappingName};
+use super::run::words;
+
+/// The definition of one job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// `[job] name`.
+    pub name: JobName,
+    /// `[job] title`, for people.
+    pub title: String,
+    /// `[job] mapping`.
+    pub mapping: MappingName,
+    /// IANA time zone of the schedule (or of the organisation).
+    pub timezone: String,
+    /// How the business date follows from an instant.
+    pub business_date: BusinessDateRule,
+    /// Five-field cron expression, if the job is scheduled.
+    pub cron: Option<String>,
+    /// Where files come from.
+    pub source: Source,
+    /// Where records go.
+    pub target: Target,
+    /// What to do about errors, by reject code or `target:CODE`.
+    pub playbook: Vec<PlaybookEntry>,
+}
+
+/// One `[[playbook]]` entry, shown beside the error it is about.
+#[derive(Clone, Debug, Default)]
+pub struct PlaybookEntry {
+    /// A reject code, `target:CODE`, `late` …
+    pub when: String,
+    /// What it means.
+    pub means: String,
+    /// What to do.
+    pub action: String,
+    /// Who does it.
+    pub who: String,
+    /// Within what time.
+    pub within: String,
+}
+
+/// The day the data is about, counted from the day of an instant in the job's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusinessDateRule {
+    /// The same day.
+    SameDay,
+    /// The day before.
+    PreviousDay,
+}
+
+words!(BusinessDateRule { SameDay => "same_day", PreviousDay => "previous_day" });
+
+/// `[source]`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The connection: an `sftp` or `folder` one.
+    pub connection: ConnectionName,
+    /// The folder to list; a template: `{business_date:%Y-%m}` is replaced.
+    pub folder: DateTemplate,
+    /// The glob that names must match; a template too.
+    pub files: DateTemplate,
+    /// When a file may be taken.
+    pub ready: ReadyRule,
+    /// Fewer ready files than this means: not there yet.
+    pub at_least: u32,
+    /// What no file means.
+    pub if_none: IfNone,
+    /// What a file of zero bytes, or with a header only, means; `None`: failed when of zero bytes, a warning when header only.
+    pub empty_file: Option<EmptyFile>,
+    /// What content that was settled before means.
+    pub seen_before: SeenBefore,
+    /// What happens to the remote file once everything has its fate.
+    pub afterwards: Afterwards,
+}
+
+/// Text with `{business_date:FORMAT}` (strptime words; plain `{business_date}` means `%Y-%m-%d`) and, for names of files, `{file}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DateTemplate(pub Vec<TemplatePart>);
+
+/// A part of a `DateTemplate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplatePart {
+    /// Literal text.
+    Text(String),
+    /// The business date in a chrono format that is known to be valid for dates.
+    BusinessDate(String),
+    /// The name of the file at hand.
+    File,
+}
+
+impl DateTemplate {
+    /// The text for a business date and a file name (empty where no file is at hand).
+    pub fn fill(&self, business_date: chrono::NaiveDate, file: &str) -> String {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                TemplatePart::Text(literal) => text.push_str(literal),
+                TemplatePart::BusinessDate(format) => text.push_str(&business_date.format(format).to_string()),
+                TemplatePart::File => text.push_str(file),
+            }
+        }
+        text
+    }
+}
+
+/// `[source] ready_when`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadyRule {
+    /// Taken as soon as it is seen.
+    AtOnce,
+    /// Two observations of equal size and mtime this far apart.
+    UnchangedFor(Duration),
+    /// Another file, named by this template, lies beside it.
+    DoneFile(DateTemplate),
+}
+
+/// `[source] if_none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfNone {
+    /// The run waits.
+    Wait,
+    /// The run is done, with nothing to do.
+    Succeed,
+    /// The run fails.
+    Fail,
+}
+
+words!(IfNone { Wait => "wait", Succeed => "succeed", Fail => "fail" });
+
+/// `[source] empty_file`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptyFile {
+    /// Settles with zero rows and a warning.
+    Warn,
+    /// The file fails.
+    Fail,
+    /// Settles with zero rows.
+    Ok,
+}
+
+words!(EmptyFile { Warn => "warn", Fail => "fail", Ok => "ok" });
+
+/// `[source] seen_before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenBefore {
+    /// The file is passed over.
+    Skip,
+    /// The file fails.
+    Reject,
+    /// Delivered again on purpose, as a new pass with new keys.
+    Process,
+}
+
+words!(SeenBefore { Skip => "skip", Reject => "reject", Process => "process" });
+
+/// `[source] afterwards`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// The file stays where it is.
+    Keep,
+    /// The file is removed.
+    Delete,
+    /// The file is moved to this folder.
+    MoveTo(DateTemplate),
+}
+
+/// `[target]` of kind `http`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// An `http` connection.
+    pub connection: ConnectionName,
+    /// `POST`, `PUT` or `PATCH`.
+    pub method: String,
+    /// Path and query, appended to the connection's `base_url`.
+    pub path: String,
+    /// Extra request headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// How records become requests.
+    pub batch: BatchRule,
+    /// The key header; `None` when the target knows no keys.
+    pub idempotency: Option<Idempotency>,
+    /// When and how often to try again.
+    pub retry: RetryRule,
+    /// Whether an unanswered batch is sent again by itself (needs `idempotency`).
+    pub on_unanswered: OnUnanswered,
+    /// How the answer is read.
+    pub response: ResponseRule,
+}
+
+/// `[target] batch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRule {
+    /// Most records in a request.
+    pub records: u32,
+    /// Most body bytes in a request (one record may exceed it alone).
+    pub bytes: u64,
+    /// `{"WRAP": [ … ]}` instead of a bare array.
+    pub wrap: Option<String>,
+}
+
+impl Default for BatchRule {
+    fn default() -> Self {
+        Self { records: 100, bytes: 1 << 20, wrap: None }
+    }
+}
+
+/// `[target] idempotency`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Name of the request header that carries the key.
+    pub header: String,
+    /// How long after its first attempt a batch may be sent again by itself.
+    pub window: Duration,
+    /// Whether the key stands in quotation marks (a structured-field string).
+    pub quoted: bool,
+}
+
+/// `[target] retry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryRule {
+    /// Most attempts for a batch in one run of the process.
+    pub attempts: u32,
+    /// Upper bound of the first wait.
+    pub first_wait: Duration,
+    /// Upper bound of every wait (a `Retry-After` may exceed it, up to 1 h).
+    pub longest_wait: Duration,
+    /// `retry.on`: statuses to try again; `None` means the table of `semantics.md` 4.
+    pub on: Option<RetryOn>,
+}
+
+/// `[target] retry.on`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    /// Statuses to try again.
+    pub statuses: Vec<u16>,
+    /// `"timeout"` is in the list (counts only with a key).
+    pub timeout: bool,
+}
+
+impl Default for RetryRule {
+    fn default() -> Self {
+        Self { attempts: 8, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(300), on: None }
+    }
+}
+
+/// `[target] on_unanswered`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnanswered {
+    /// Sent again with the same key and body.
+    Resend,
+    /// Held for a person.
+    Hold,
+}
+
+words!(OnUnanswered { Resend => "resend", Hold => "hold" });
+
+/// `[target.response]`. Paths are RFC 9535 JSONPath texts that are known to parse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseRule {
+    /// Statuses that mean: the batch was taken. Default 200, 201, 202, 204, 207.
+    pub accepted: Vec<u16>,
+    /// One node per record; `None`: the status speaks for the whole batch.
+    pub each: Option<String>,
+    /// How results are matched to records; `None`: by position.
+    pub match_by: Option<MatchBy>,
+    /// When a result means yes; `None`: always.
+    pub ok_when: Option<OkWhen>,
+    /// Where a refusal carries its code.
+    pub error_code: Option<String>,
+    /// Where a refusal carries its words.
+    pub error_text: Option<String>,
+}
+
+/// `[target.response] match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchBy {
+    /// Field path in our record, `a.b`.
+    pub ours: String,
+    /// JSONPath in the result.
+    pub theirs: String,
+}
+
+/// `[target.response] ok_when`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OkWhen {
+    /// JSONPath in the result (in the whole answer without `each`).
+    pub path: String,
+    /// JSON texts of the values that mean yes, such as `"CREATED"` (with quotation marks) or `true`.
+    pub is: Vec<String>,
+}
+
+/// A system in `connections.toml`, secrets still by reference.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Table name.
+    pub name: ConnectionName,
+    /// What it is and how to reach it.
+    pub kind: ConnectionKind,
+}
+
+/// The kinds of connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionKind {
+    /// An SFTP server.
+    Sftp(SftpConnection),
+    /// A local or mounted folder.
+    Folder {
+        /// Root; `[source] folder` is relative to it.
+        path: std::path::PathBuf,
+    },
+    /// An HTTP API.
+    Http(HttpConnection),
+}
+
+/// A secret by name; only adapters ask for its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef(pub String);
+
+/// A text that is written in the file, or a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretText {
+    /// Written in the file (user names and the like).
+    Plain(String),
+    /// By reference.
+    Secret(SecretRef),
+}
+
+/// `kind = "sftp"`.
+#[derive(Clone, Debug)]
+pub struct SftpConnection {
+    /// Host name or address.
+    pub host: String,
+    /// Port, 22 by default.
+    pub port: u16,
+    /// Login name.
+    pub user: String,
+    /// Password login.
+    pub password: Option<SecretRef>,
+    /// Private key (OpenSSH or PEM text).
+    pub key: Option<SecretRef>,
+    /// Passphrase of the key.
+    pub key_passphrase: Option<SecretRef>,
+    /// Accepted host keys, `SHA256:…`; empty: none is accepted yet.
+    pub host_keys: Vec<String>,
+    /// Deadlines.
+    pub timeouts: SftpTimeouts,
+}
+
+/// Deadlines of an SFTP connection.
+#[derive(Clone, Copy, Debug)]
+pub struct SftpTimeouts {
+    /// TCP, 10 s by default.
+    pub connect: Duration,
+    /// Key exchange, 20 s by default.
+    pub handshake: Duration,
+    /// Authentication, 20 s by default.
+    pub login: Duration,
+    /// One read, write or listing step, 60 s by default.
+    pub operation: Duration,
+}
+
+impl Default for SftpTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            handshake: Duration::from_secs(20),
+            login: Duration::from_secs(20),
+            operation: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `kind = "http"`.
+#[derive(Clone, Debug)]
+pub struct HttpConnection {
+    /// Scheme, host, port and path prefix, without a trailing slash.
+    pub base_url: String,
+    /// Headers sent with every request, in order.
+    pub headers: Vec<(String, SecretText)>,
+    /// `auth = { kind = "bearer", token }`.
+    pub bearer: Option<SecretRef>,
+    /// Time for one request, 30 s by default.
+    pub timeout: Duration,
+    /// Most requests under way at once, 4 by default.
+    pub concurrency: u32,
+    /// Most requests a second over all jobs; `None`: no limit.
+    pub per_second: Option<u32>,
+}

@@ -1,0 +1,9 @@
+//! Ring 0, the words: plain types and arithmetic. No serde, tokio, SQL, clock, log, file system or network.
+
+pub mod delivery;
+pub mod file;
+pub mod job;
+pub mod name;
+pub mod reconcile;
+pub mod reject;
+pub mod run;

@@ -1,0 +1,2 @@
+//! (see lib.rs)
+pub mod row;

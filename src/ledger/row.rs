@@ -1,0 +1,257 @@
+//! What the ledger takes and gives: plain rows, already typed.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::domain::delivery::{BatchState, Fate, SealedBatch};
+use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
+use crate::domain::name::{JobName, LeaseId, RunId, Sha256Hex};
+use crate::domain::reject::RejectCode;
+use crate::domain::run::{RunState, Trigger};
+
+/// The right to change a run: its next commit affects nothing once another process holds the run.
+#[derive(Clone, Debug)]
+pub struct RunLease {
+    /// The run.
+    pub run: RunId,
+    /// Random, new for every holder.
+    pub lease: LeaseId,
+}
+
+/// What opening a run came to.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// A new run.
+    New(RunLease),
+    /// An unfinished run of the same job and date goes on.
+    Resumed(RunLease),
+    /// Another living process holds it.
+    Busy(RunId),
+}
+
+/// `error` of a run: code, message and hint as in the JSON contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFault {
+    /// A stable word: `unreachable`, `unauthorised`, `internal-imbalance`, a reject code …
+    pub code: String,
+    /// What happened: job, file, host.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// A run as it stands.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    /// Its id.
+    pub id: RunId,
+    /// Its job.
+    pub job: JobName,
+    /// The day the data is about.
+    pub business_date: NaiveDate,
+    /// `run 2` of the same job and date.
+    pub number: u32,
+    /// What caused it.
+    pub trigger: Trigger,
+    /// Its state.
+    pub state: RunState,
+    /// SHA-256 of the compiled plan it uses; `None` before its first file was landed.
+    pub mapping_version: Option<Sha256Hex>,
+    /// Mapping and lookups as they were (JSON), for a restart before sealing.
+    pub pinned: Option<String>,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it failed.
+    pub error: Option<RunFault>,
+    /// Batches sealed over all files.
+    pub batches: u64,
+    /// Attempts over all files.
+    pub attempts: u64,
+    /// True while another living process holds it.
+    pub held_by_living_process: bool,
+}
+
+/// Id of a file row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub i64);
+
+/// Id of a batch row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub i64);
+
+/// A file as it stands.
+#[derive(Clone, Debug)]
+pub struct FileRow {
+    /// Its id.
+    pub id: FileId,
+    /// Its run.
+    pub run: RunId,
+    /// Its job, as in the run.
+    pub job: JobName,
+    /// Position in the run, from 0; names its files in the data folder.
+    pub ordinal: u32,
+    /// Remote folder.
+    pub folder: String,
+    /// Remote name, byte-exact.
+    pub name: Vec<u8>,
+    /// Size in bytes: announced until landed, then counted.
+    pub size: u64,
+    /// Remote modification time in Unix seconds.
+    pub mtime: Option<i64>,
+    /// Of the file as it came; `None` until landed.
+    pub sha256: Option<Sha256Hex>,
+    /// 0, and one more for every deliberate second delivery of the same content.
+    pub pass: u32,
+    /// Its state.
+    pub state: FileState,
+    /// Why it failed or was passed over.
+    pub reason: Option<RejectCode>,
+    /// Law 3; `None` until mapped, and for a file that failed before its end.
+    pub bytes: Option<ByteCounts>,
+    /// Law 1.
+    pub rows: RowCounts,
+    /// Law 2.
+    pub records: RecordCounts,
+    /// What `afterwards` asks for was done on the remote side.
+    pub disposed: bool,
+    /// Warnings of reading and mapping.
+    pub warnings: Vec<String>,
+}
+
+/// An earlier file with the same content within the job.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// Its run.
+    pub run: RunId,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its pass; the highest one for this content.
+    pub pass: u32,
+    /// Its state.
+    pub state: FileState,
+}
+
+/// The counts of a file read to its end (or to its fault).
+#[derive(Clone, Debug)]
+pub struct Mapped {
+    /// Law 1. When the file failed: `used = 0`, the rest rejected.
+    pub rows: RowCounts,
+    /// Law 3.
+    pub bytes: Option<ByteCounts>,
+    /// Records made; 0 when the file failed.
+    pub made: u64,
+    /// Warnings.
+    pub warnings: Vec<String>,
+}
+
+/// A batch as it stands.
+#[derive(Clone, Debug)]
+pub struct BatchRow {
+    /// Its id.
+    pub id: BatchId,
+    /// Key, body and range.
+    pub sealed: SealedBatch,
+    /// Its state.
+    pub state: BatchState,
+    /// Attempts made so far, for life.
+    pub attempts: u32,
+    /// Start of its first attempt.
+    pub first_attempt_at: Option<DateTime<Utc>>,
+    /// Not to be sent before.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+/// A finished attempt, to be written down.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its batch.
+    pub batch: BatchId,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// Words for the attempt row: why it failed, or an excerpt of the answer, at most 4 KiB, no secret.
+    pub note: String,
+    /// What follows for the batch.
+    pub verdict: Verdict,
+}
+
+/// What an attempt means for its batch.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Each record has its answer, in batch order.
+    Answered(Answers),
+    /// Not taken for certain; its records stay what they are (pending, or unanswered from before). Due again at the instant, if any.
+    NotTaken(Option<DateTime<Utc>>),
+    /// Outcome unknown: its records are unanswered. Due again at the instant, if any.
+    Unknown(Option<DateTime<Utc>>),
+}
+
+/// The answers of a batch.
+#[derive(Clone, Debug)]
+pub enum Answers {
+    /// All accepted: the common case costs nothing per record.
+    AllAccepted,
+    /// One fate for each record, and what is kept of each refused one.
+    Each(Vec<Fate>, Vec<RefusedRecord>),
+}
+
+/// A refused or unanswered record of an answered batch: becomes a reject of side `target`.
+#[derive(Clone, Debug)]
+pub struct RefusedRecord {
+    /// Line of its (first) row.
+    pub row: u64,
+    /// Byte offset of that row.
+    pub byte: u64,
+    /// The target's code.
+    pub code: String,
+    /// The target's words.
+    pub message: String,
+    /// The raw row.
+    pub raw: Vec<u8>,
+}
+
+/// A reject as it is listed.
+#[derive(Clone, Debug)]
+pub struct RejectRow {
+    /// Its run.
+    pub run: RunId,
+    /// Name of its file.
+    pub file: Vec<u8>,
+    /// Line; `None` for a fault of the file without a line.
+    pub row: Option<u64>,
+    /// Byte offset.
+    pub byte: u64,
+    /// Column to blame.
+    pub column: Option<String>,
+    /// A reject code, or the target's.
+    pub code: String,
+    /// Plain words.
+    pub message: String,
+    /// `mapping` or `target`.
+    pub side: &'static str,
+    /// `open`, `replayed` or `written_off`.
+    pub state: String,
+    /// Raw row.
+    pub raw: Vec<u8>,
+}
+
+/// One attempt as it is listed.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    /// Ordinal of its batch in the file.
+    pub batch: u64,
+    /// Number, from 1, for life.
+    pub number: u32,
+    /// When it was written down, before its first byte.
+    pub started_at: DateTime<Utc>,
+    /// When it ended; `None`: never heard of again (crash).
+    pub finished_at: Option<DateTime<Utc>>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// `open`, `answered`, `not_taken`, `unknown`.
+    pub outcome: String,
+    /// Words.
+    pub note: String,
+}

