@@ -1,2 +1,7 @@
 //! Parses the command line, calls the library, turns the outcome into an exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(nightferry::cli::main().0)
+}

@@ -1,1 +1,125 @@
-//! (see lib.rs)
+//! One file per command; the only place that prints. Results go to stdout, messages to stderr.
+
+mod check;
+mod connection;
+mod context;
+#[cfg(feature = "demo")]
+mod demo;
+mod exit;
+mod progress;
+mod reconcile;
+mod rejects;
+mod resume;
+mod run;
+mod runs;
+mod show;
+mod signals;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  nightferry demo                                  the sample jobs, over real SFTP and HTTP, on this machine
+  nightferry check                                 every mistake in every file, at once
+  nightferry run orders --dry-run                  land, map and check; send nothing
+  nightferry run orders --date 2026-11-23          carry the files of that business date
+  nightferry reconcile orders@last                 does it add up?
+
+Exit codes: 0 done · 1 failed · 2 wrong use · 3 files not valid · 5 with rejects · 6 does not balance
+            7 waiting, held or already running · 8 a system could not be reached · 130/143 interrupted, resumable";
+
+/// Carries the night's files and proves in the morning that everything arrived.
+#[derive(Debug, Parser)]
+#[command(name = "nightferry", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Common {
+    /// The folder with `nightferry.toml` [default: walk up from here]
+    #[arg(long, global = true, value_name = "DIR", env = "NIGHTFERRY_PROJECT")]
+    pub project: Option<PathBuf>,
+    /// The data folder: ledger and landed files [default: `[paths] data`, then `.nightferry/data` in the project]
+    #[arg(long, global = true, value_name = "DIR", env = "NIGHTFERRY_DATA")]
+    pub data: Option<PathBuf>,
+    /// Colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: clap::ColorChoice,
+    /// Say less on stderr: no progress, errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check every file of the project: all mistakes at once, with their places
+    Check(check::Args),
+    /// Carry the files of a job once, for a business date
+    Run(run::Args),
+    /// Go on with an interrupted run at the first batch that is not accepted
+    Resume(resume::Args),
+    /// List runs, newest first
+    Runs(runs::Args),
+    /// Show one run: files, counts, attempts
+    Show(show::Args),
+    /// List rejected rows and refused records
+    Rejects(rejects::Args),
+    /// Show whether a run adds up: the equation, its files and what does not fit
+    Reconcile(reconcile::Args),
+    /// Work with connections
+    Connection(connection::Args),
+    /// Run the sample jobs against an SFTP server and an API of its own, on this machine
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+}
+
+/// Parses the command line, runs the command and says how it ended.
+pub fn main() -> Exit {
+    let cli = Cli::parse();
+    start_log(&cli.common);
+    let common = &cli.common;
+    let ended = match cli.command {
+        Command::Check(args) => check::execute(&args, common),
+        Command::Run(args) => run::execute(&args, common),
+        Command::Resume(args) => resume::execute(&args, common),
+        Command::Runs(args) => runs::execute(&args, common),
+        Command::Show(args) => show::execute(&args, common),
+        Command::Rejects(args) => rejects::execute(&args, common),
+        Command::Reconcile(args) => reconcile::execute(&args, common),
+        Command::Connection(args) => connection::execute(&args, common),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::execute(&args, common),
+    };
+    ended.unwrap_or_else(|failure| failure.print())
+}
+
+/// Warnings always; more with `-v`. `RUST_LOG` wins, for whoever looks for a fault.
+fn start_log(common: &Common) {
+    use tracing_subscriber::EnvFilter;
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (false, 0) => "nightferry=warn,error",
+        (false, 1) => "nightferry=info,warn",
+        (false, _) => "nightferry=debug,info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_ansi(context::stderr_has_colour(common.color))
+        .init();
+}

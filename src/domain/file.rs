@@ -122,3 +122,38 @@ impl std::ops::AddAssign for ByteCounts {
         self.trailer += other.trailer;
     }
 }
+
+/// A name from a stranger as it is shown: bytes that are not UTF-8 and control characters are escaped, so that
+/// nothing of it reaches a terminal or a log as a command.
+pub fn shown_name(name: &[u8]) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\n' => shown.push_str("\\n"),
+                '\r' => shown.push_str("\\r"),
+                '\t' => shown.push_str("\\t"),
+                // Direction marks reorder what stands beside them.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),
+                control if control.is_control() => shown.push_str(&format!("\\x{:02x}", control as u32)),
+                ordinary => shown.push(ordinary),
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_a_stranger_cannot_command_a_terminal() {
+        assert_eq!(shown_name("orders_é.csv".as_bytes()), "orders_é.csv");
+        assert_eq!(shown_name(b"a\nb\x1b[2J\xe6.csv"), "a\\nb\\x1b[2J\\xe6.csv");
+        assert_eq!(shown_name("a\u{202e}vsc".as_bytes()), "a\\u{202e}vsc");
+    }
+}

@@ -57,6 +57,8 @@ pub enum RejectCode {
     TooManyRejects,
     /// The remote file changed while it was read (file).
     ChangedWhileReading,
+    /// The server names the file but does not hand it over (file).
+    Unreadable,
     /// Fewer or more bytes than announced (file).
     SizeMismatch,
     /// The same content was delivered before (file).
@@ -74,7 +76,7 @@ words!(RejectCode {
     RowTooLong => "row-too-long", TooManyColumns => "too-many-columns", MissingColumn => "missing-column",
     UnknownColumn => "unknown-column", DuplicateColumn => "duplicate-column", UnclosedQuote => "unclosed-quote",
     EmptyFile => "empty-file", TooManyRejects => "too-many-rejects", ChangedWhileReading => "changed-while-reading",
-    SizeMismatch => "size-mismatch", SeenBefore => "seen-before", Cancelled => "cancelled",
+    Unreadable => "unreadable", SizeMismatch => "size-mismatch", SeenBefore => "seen-before", Cancelled => "cancelled",
 });
 
 impl fmt::Display for RejectCode {

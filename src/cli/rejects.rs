@@ -1,0 +1,77 @@
+//! `nightferry rejects [JOB]`: what was rejected by the mapping or refused by the target, with the raw row.
+
+use std::io::Write as _;
+
+use super::context::{Context, ledger_failure, print};
+use super::exit::{Exit, Failure};
+use super::Common;
+use crate::domain::name::JobName;
+use crate::ledger::reject::RejectFilter;
+use crate::report::rejects::{RejectDocument, line};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only of this job
+    job: Option<String>,
+    /// Only of this run: its id, `JOB@last`, `JOB@2026-11-23`
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Only with this code: `bad-date`, `lookup-missing`, the target's own …
+    #[arg(long, value_name = "CODE")]
+    cause: Option<String>,
+    /// One JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// All rejects of one job, for people.
+    pub(super) fn of_job(job: &str) -> Self {
+        Self { job: Some(job.to_owned()), run: None, cause: None, json: false }
+    }
+}
+
+/// Runs the command.
+pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    let context = Context::open(common)?;
+    let run = match &args.run {
+        Some(reference) => Some(context.run(reference)?.1.id),
+        None => None,
+    };
+    let Some(ledger) = context.ledger_to_read()? else {
+        print(if args.json { "[]\n" } else { "no rejects\n" });
+        return Ok(Exit::DONE);
+    };
+    let filter = RejectFilter {
+        job: args.job.as_deref().map(JobName::new),
+        run,
+        cause: args.cause.clone(),
+        limit: None,
+    };
+    // Streamed: a bad night has more rejects than memory should hold.
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut count = 0_u64;
+    let mut gone = stdout.write_all(if args.json { b"[" } else { b"" }).is_err();
+    ledger
+        .each_reject(&filter, &mut |reject| {
+            let text = if args.json {
+                let separator = if count == 0 { "\n  " } else { ",\n  " };
+                serde_json::to_string(&RejectDocument::from(&reject)).map(|text| format!("{separator}{text}"))
+            } else {
+                Ok(format!("{}\n    {}\n", line(&reject), crate::domain::file::shown_name(&reject.raw)))
+            };
+            count += 1;
+            gone = gone || text.map_or(true, |text| stdout.write_all(text.as_bytes()).is_err());
+        })
+        .map_err(|error| ledger_failure(&error))?;
+    let end = match (args.json, count) {
+        (true, 0) => "]\n".to_owned(),
+        (true, _) => "\n]\n".to_owned(),
+        (false, 0) => "no rejects\n".to_owned(),
+        (false, _) => String::new(),
+    };
+    // A reader that went away (`| head`) is not a fault.
+    let _ = stdout.write_all(end.as_bytes()).and_then(|()| stdout.flush());
+    Ok(Exit::DONE)
+}

@@ -1,0 +1,263 @@
+//! `nightferry run JOB`: carries the files of a business date once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::context::{Context, ledger_failure, not_valid, print, print_json, print_problems, tell};
+use super::exit::{Exit, Failure};
+use super::progress::Bar;
+use super::signals;
+use super::{Common, reconcile};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::folder::FolderRemote;
+use crate::adapters::http::HttpTarget;
+use crate::adapters::remote;
+use crate::config::project::{LoadError, LoadedJob, load_job};
+use crate::config::secret::Secrets;
+use crate::domain::job::{Connection, ConnectionKind, HttpConnection};
+use crate::domain::name::RunId;
+use crate::ledger::Ledger;
+use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Place, Ports, RunError, RunFailure, dry_run};
+use crate::ports::{Clock as _, Remote};
+use crate::report::document::{ErrorDocument, RunDocument};
+use crate::report::reconciliation::Reconciliation;
+use crate::schedule::business_date;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job: `jobs/JOB.toml`
+    job: String,
+    /// The business date [default: what the job's `business_date` rule says of now]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<NaiveDate>,
+    /// Land, map and check; send and record nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take this local file instead of asking the source
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// End with 0 although rows were rejected
+    #[arg(long)]
+    rejects_ok: bool,
+    /// One JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    let begun = prepare(args, common).and_then(|prepared| {
+        if args.dry_run { dry(args, common, prepared) } else { carry(args, common, prepared) }
+    });
+    begun.or_else(|failure| {
+        if args.json {
+            let error = ErrorDocument { code: failure.code.clone(), message: failure.message.clone(), hint: failure.hint.clone() };
+            print_json(&RunDocument::not_begun(&args.job, args.date, args.dry_run, error))?;
+        }
+        Err(failure)
+    })
+}
+
+/// A job that is ready to run.
+pub struct Prepared {
+    /// The project.
+    pub context: Context,
+    /// The job and what it uses.
+    pub loaded: LoadedJob,
+    /// Where secrets come from.
+    pub secrets: Arc<Secrets>,
+}
+
+/// Loads a job; tells its warnings.
+pub fn load(context: Context, job: &str, common: &Common) -> Result<Prepared, Failure> {
+    let loaded = load_job(&context.project, job).map_err(|error| match error {
+        LoadError::UnknownJob { name, known } => unknown_job(&name, &known),
+        LoadError::Invalid(problems) => not_valid(&problems, common),
+    })?;
+    if !common.quiet {
+        print_problems(&loaded.warnings, common);
+    }
+    Ok(Prepared { context, loaded, secrets: Arc::new(Secrets::from_environment()) })
+}
+
+fn unknown_job(name: &str, known: &[String]) -> Failure {
+    let list = if known.is_empty() { "there are none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
+    Failure::new(Exit::NOT_VALID, "unknown-job", format!("there is no job `{name}`")).hint(list)
+}
+
+fn prepare(args: &Args, common: &Common) -> Result<Prepared, Failure> {
+    load(Context::open(common)?, &args.job, common)
+}
+
+fn date_of(args: &Args, prepared: &Prepared) -> Result<NaiveDate, Failure> {
+    let job = &prepared.loaded.job;
+    let by_rule = || business_date::of_instant(job.business_date, SystemClock.now(), &job.timezone);
+    args.date.map_or_else(by_rule, Ok).map_err(|error| Failure::new(Exit::NOT_VALID, "unknown-zone", error.to_string()))
+}
+
+/// What the pipeline is asked to do.
+pub fn order(prepared: &Prepared, date: NaiveDate, file: Option<PathBuf>) -> Result<Order, Failure> {
+    Ok(Order {
+        connection: http_connection(&prepared.loaded)?,
+        job: prepared.loaded.job.clone(),
+        mapping: prepared.loaded.mapping.clone(),
+        pinned: prepared.loaded.pinned.clone(),
+        business_date: date,
+        file,
+        data: prepared.context.data.clone(),
+    })
+}
+
+fn connection<'a>(loaded: &'a LoadedJob, name: &crate::domain::name::ConnectionName) -> Result<&'a Connection, Failure> {
+    // `config` has resolved every reference of a loaded job.
+    let missing = || Failure::new(Exit::NOT_VALID, "not-valid", format!("there is no connection `{name}`"));
+    loaded.connections.get(name).ok_or_else(missing)
+}
+
+fn http_connection(loaded: &LoadedJob) -> Result<HttpConnection, Failure> {
+    let connection = connection(loaded, &loaded.job.target.connection)?;
+    match &connection.kind {
+        ConnectionKind::Http(http) => Ok(http.clone()),
+        _ => Err(Failure::new(Exit::NOT_VALID, "not-valid", format!("`{}` is no http connection", connection.name))),
+    }
+}
+
+/// Opens the source, or this machine's own folders for `--file`.
+pub fn remote_opener(prepared: &Prepared) -> Result<OpenRemote, Failure> {
+    let connection = connection(&prepared.loaded, &prepared.loaded.job.source.connection)?.clone();
+    let secrets = prepared.secrets.clone();
+    Ok(Arc::new(move |place| match place {
+        Place::Source => remote::open(&connection, secrets.as_ref()),
+        Place::Here => Ok(Box::new(FolderRemote::new(PathBuf::from("/"))) as Box<dyn Remote>),
+    }))
+}
+
+/// A runtime of two workers: requests are cheap, mapping has threads of its own.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::FAILED, "internal", format!("cannot start: {error}")))
+}
+
+fn carry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure> {
+    let order = order(&prepared, date_of(args, &prepared)?, args.file.clone())?;
+    let ending = Ending { json: args.json, rejects_ok: args.rejects_ok };
+    run_order(order, Begin::Date, &prepared, common, ending)
+}
+
+/// How the result of a run is told.
+#[derive(Clone, Copy)]
+pub struct Ending {
+    /// One JSON document on stdout.
+    pub json: bool,
+    /// Rejects end with 0.
+    pub rejects_ok: bool,
+}
+
+/// Runs an order to its end and prints what it came to.
+pub fn run_order(order: Order, begin: Begin, prepared: &Prepared, common: &Common, ending: Ending) -> Result<Exit, Failure> {
+    let now = SystemClock.now();
+    let ledger = Ledger::open(&prepared.context.data, now).map_err(|error| ledger_failure(&error))?;
+    let target = HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref())
+        .map_err(|error| Failure::new(Exit::UNREACHABLE, "target", error.to_string()))?;
+    let open_remote = remote_opener(prepared)?;
+    let runtime = runtime()?;
+    let bar = Arc::new(Bar::new(common));
+    let (outcome, caught) = runtime.block_on(async {
+        let (stop, caught) = signals::listen()?;
+        let ports = Ports {
+            clock: Arc::new(SystemClock),
+            open_remote,
+            target: Arc::new(target),
+            progress: bar.clone(),
+            stop,
+        };
+        Ok::<_, Failure>((pipeline::run(&order, begin, &ports, &ledger).await, caught))
+    })?;
+    bar.finish();
+    match outcome {
+        Ok(outcome) => tell_outcome(&outcome, &caught, prepared, &ledger, common, ending),
+        Err(failure) => tell_failure(&failure, prepared, &ledger, ending),
+    }
+}
+
+fn tell_outcome(
+    outcome: &Outcome,
+    caught: &signals::Caught,
+    prepared: &Prepared,
+    ledger: &Ledger,
+    common: &Common,
+    ending: Ending,
+) -> Result<Exit, Failure> {
+    let run = print_run(&outcome.run, prepared, ledger, ending)?;
+    if let Some(looked_for) = &outcome.looked_for {
+        tell(common, looked_for);
+    }
+    if outcome.interrupted {
+        tell(common, &format!("interrupted; `nightferry resume {}` goes on", outcome.run));
+        return Ok(caught.exit());
+    }
+    Ok(Exit::of_run(outcome.state, run.error.as_ref().map(|error| error.code.as_str()), ending.rejects_ok))
+}
+
+fn print_run(
+    id: &RunId,
+    prepared: &Prepared,
+    ledger: &Ledger,
+    ending: Ending,
+) -> Result<crate::ledger::row::RunRow, Failure> {
+    let row = ledger.run(id).map_err(|error| ledger_failure(&error))?;
+    let row = row.ok_or_else(|| Failure::new(Exit::FAILED, "ledger", format!("run {id} is not in the ledger")))?;
+    if ending.json {
+        let files = ledger.files(id).map_err(|error| ledger_failure(&error))?;
+        print_json(&RunDocument::of(&row, &files))?;
+    } else {
+        print(&reconcile::text(&prepared.context, ledger, &row)?);
+    }
+    Ok(row)
+}
+
+/// An error ends the run; where one had begun, JSON shows it as the ledger has it.
+fn tell_failure(failed: &RunFailure, prepared: &Prepared, ledger: &Ledger, ending: Ending) -> Result<Exit, Failure> {
+    let failure = failure_of(&failed.error);
+    match &failed.run {
+        Some(run) if ending.json && print_run(run, prepared, ledger, ending).is_ok() => Ok(failure.print()),
+        _ => Err(failure),
+    }
+}
+
+fn failure_of(error: &RunError) -> Failure {
+    let exit = match error {
+        RunError::Busy { .. } => Exit::WAITING,
+        RunError::NoSuchRun(_) => Exit::USAGE,
+        error if error.is_unreachable() => Exit::UNREACHABLE,
+        _ => Exit::FAILED,
+    };
+    let (code, hint) = error.words();
+    Failure { exit, code, message: error.to_string(), hint }
+}
+
+fn dry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure> {
+    let order = order(&prepared, date_of(args, &prepared)?, args.file.clone())?;
+    let open_remote = remote_opener(&prepared)?;
+    let bar = Arc::new(Bar::new(common));
+    let tried = runtime()?.block_on(dry_run::run(&order, &open_remote, bar.clone(), SystemClock.now()));
+    bar.finish();
+    let tried = tried.map_err(|error| failure_of(&error))?;
+    if args.json {
+        print_json(&RunDocument::of_dry_run(&tried.run, &tried.files))?;
+    } else {
+        let (files, causes) = (&tried.files, &tried.causes);
+        let playbook = &prepared.loaded.job.playbook;
+        print(&Reconciliation { run: &tried.run, files, causes, playbook }.dry_text(&tried.examples));
+    }
+    if let Some(looked_for) = &tried.looked_for {
+        tell(common, looked_for);
+    }
+    Ok(Exit::of_run(tried.run.state, tried.run.error.as_ref().map(|error| error.code.as_str()), args.rejects_ok))
+}

@@ -1,0 +1,289 @@
+//! Files of a run: claimed before the first byte, counted once read, settled in one transaction.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::reject::{insert_fault, insert_rejects};
+use super::row::{Earlier, FileId, FileRow, Mapped, RunLease};
+use super::{Fault, Ledger, LedgerError, Result, one, word};
+use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
+use crate::domain::name::{JobName, RunId, Sha256Hex};
+use crate::domain::reconcile::Imbalance;
+use crate::domain::reject::{FileFault, Reject, RejectCode};
+
+const SELECT_FILE: &str = "SELECT id, run, job, ordinal, folder, name, size, mtime, sha256, pass, state, reason,
+    bytes_preamble, bytes_header, bytes_rows, bytes_blank, bytes_trailer, rows_read, rows_skipped, rows_rejected, rows_used,
+    made, accepted, refused, unanswered, pending, disposed, warnings FROM file ";
+
+type Rejects<'a> = &'a mut dyn Iterator<Item = std::io::Result<Reject>>;
+
+impl Ledger {
+    /// The files of a run, in their order.
+    pub fn files(&self, run: &RunId) -> Result<Vec<FileRow>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{SELECT_FILE} WHERE run = ?1 ORDER BY ordinal"))?;
+            let rows = statement.query_map([run.as_str()], file_row)?;
+            rows.collect()
+        })
+    }
+
+    /// Claims a listed file before its first byte is copied. A repeat gives the row that is there.
+    pub fn found(&self, lease: &RunLease, folder: &str, name: &[u8], size: u64, mtime: Option<i64>) -> Result<FileRow> {
+        self.write_held(lease, |tx| {
+            let run = lease.run.as_str();
+            let there = format!(
+                "{SELECT_FILE} WHERE run = ?1 AND folder = ?2 AND name = ?3 AND size = ?4 AND mtime IS ?5 AND state = 'found'"
+            );
+            let size = size as i64;
+            if let Some(row) = tx.query_row(&there, params![run, folder, name, size, mtime], file_row).optional()? {
+                return Ok(row);
+            }
+            tx.execute(
+                "INSERT INTO file (run, job, ordinal, folder, name, size, mtime, state)
+                 SELECT id, job, (SELECT count(*) FROM file WHERE run = ?1), ?2, ?3, ?4, ?5, 'found' FROM run WHERE id = ?1",
+                params![run, folder, name, size, mtime],
+            )?;
+            Ok(tx.query_row(&format!("{SELECT_FILE} WHERE id = ?1"), [tx.last_insert_rowid()], file_row)?)
+        })
+    }
+
+    /// The newest settled or passed-over file of the job with the same path, size and mtime: it need not be read again.
+    pub fn earlier_same_stat(
+        &self,
+        job: &JobName,
+        folder: &str,
+        name: &[u8],
+        size: u64,
+        mtime: Option<i64>,
+    ) -> Result<Option<Earlier>> {
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT run, name, pass, state FROM file WHERE job = ?1 AND folder = ?2 AND name = ?3 AND size = ?4
+                        AND mtime IS ?5 AND state IN ('settled', 'passed_over') ORDER BY id DESC LIMIT 1",
+                    params![job.as_str(), folder, name, size as i64, mtime],
+                    earlier_row,
+                )
+                .optional()
+        })
+    }
+
+    /// Writes down that the file is whole in our own folder; gives the newest earlier file of the job with this content
+    /// that was delivered, or is being delivered. A repeat before mapping gives the same answer.
+    pub fn landed(&self, lease: &RunLease, file: FileId, size: u64, sha256: &Sha256Hex) -> Result<Option<Earlier>> {
+        self.write_held(lease, |tx| {
+            let changed = tx.execute(
+                "UPDATE file SET state = 'landed', size = ?2, sha256 = ?3 WHERE id = ?1 AND state IN ('found', 'landed')",
+                params![file.0, size as i64, sha256.as_str()],
+            )?;
+            one(changed, || format!("file {}", file.0))?;
+            Ok(tx
+                .query_row(
+                    "SELECT e.run, e.name, e.pass, e.state FROM file e JOIN file f ON f.id = ?1
+                      WHERE e.job = f.job AND e.sha256 = f.sha256 AND e.id <> f.id
+                        AND (e.state = 'settled' OR (e.state IN ('delivering', 'held', 'failed') AND e.batches > 0))
+                      ORDER BY e.pass DESC, e.id DESC LIMIT 1",
+                    [file.0],
+                    earlier_row,
+                )
+                .optional()?)
+        })
+    }
+
+    /// Marks a deliberate second delivery. A repeat writes the same number.
+    pub fn set_pass(&self, lease: &RunLease, file: FileId, pass: u32) -> Result<()> {
+        self.write_held(lease, |tx| {
+            let changed =
+                tx.execute("UPDATE file SET pass = ?2 WHERE id = ?1 AND state = 'landed'", params![file.0, pass])?;
+            one(changed, || format!("file {}", file.0))
+        })
+    }
+
+    /// Passes a file over: its content was delivered before. All its counts stay zero.
+    pub fn pass_over(&self, lease: &RunLease, file: FileId, _earlier: &Earlier, warning: Option<&str>) -> Result<()> {
+        let warnings = warnings_text(warning.map(str::to_owned).as_slice());
+        self.write_held(lease, |tx| {
+            let changed = tx.execute(
+                "UPDATE file SET state = 'passed_over', reason = ?2, warnings = ?3
+                  WHERE id = ?1 AND state IN ('found', 'landed')",
+                params![file.0, RejectCode::SeenBefore.word(), warnings],
+            )?;
+            one(changed, || format!("file {}", file.0))
+        })
+    }
+
+    /// Writes down the counts of a file that was read to its end, with its rejects, in one transaction. A repeat before
+    /// sealing replaces them.
+    pub fn mapped(&self, lease: &RunLease, file: FileId, mapped: &Mapped, rejects: Rejects<'_>) -> Result<()> {
+        self.write_held(lease, |tx| {
+            tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
+            insert_rejects(tx, file, rejects)?;
+            let changed = write_counts(tx, file, mapped, "mapped", None, "'landed', 'mapped'")?;
+            one(changed, || format!("file {}", file.0))
+        })
+    }
+
+    /// Writes down that nothing of the file may be sent, why, and what was read of it. A repeat is refused: it is final.
+    pub fn fail_file(
+        &self,
+        lease: &RunLease,
+        file: FileId,
+        fault: &FileFault,
+        mapped: Option<&Mapped>,
+        rejects: Rejects<'_>,
+    ) -> Result<()> {
+        let nothing = Mapped { rows: RowCounts::default(), bytes: None, made: 0, warnings: Vec::new() };
+        self.write_held(lease, |tx| {
+            tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
+            insert_rejects(tx, file, rejects)?;
+            insert_fault(tx, file, fault)?;
+            let counts = mapped.unwrap_or(&nothing);
+            let changed = write_counts(tx, file, counts, "failed", Some(fault.code), "'found', 'landed', 'mapped'")?;
+            one(changed, || format!("file {}", file.0))
+        })
+    }
+
+    /// Proves the laws over the file, its batches and its rejects, and ends it, in one transaction. An imbalance aborts it.
+    pub fn settle(&self, lease: &RunLease, file: FileId, _now: DateTime<Utc>) -> Result<std::result::Result<(), Imbalance>> {
+        self.write_held(lease, |tx| {
+            let changed = tx.execute(
+                "UPDATE file SET state = 'settled' WHERE id = ?1 AND state = 'delivering'
+                    AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.file = ?1 AND batch.state <> 'answered')",
+                [file.0],
+            )?;
+            one(changed, || format!("file {}", file.0))?;
+            prove(tx, file)
+        })
+        .map(Ok)
+        .or_else(|error| match error {
+            LedgerError::Imbalance(imbalance) => Ok(Err(imbalance)),
+            error => Err(error),
+        })
+    }
+
+    /// Writes down that `afterwards` was done. A repeat changes nothing.
+    pub fn disposed(&self, lease: &RunLease, file: FileId) -> Result<()> {
+        self.write_held(lease, |tx| {
+            let changed = tx.execute(
+                "UPDATE file SET disposed = 1 WHERE id = ?1 AND state IN ('settled', 'passed_over')",
+                [file.0],
+            )?;
+            one(changed, || format!("file {}", file.0))
+        })
+    }
+}
+
+fn write_counts(
+    connection: &Connection,
+    file: FileId,
+    mapped: &Mapped,
+    state: &str,
+    reason: Option<RejectCode>,
+    from: &str,
+) -> rusqlite::Result<usize> {
+    let (rows, bytes) = (&mapped.rows, mapped.bytes.as_ref());
+    let byte = |pick: fn(&ByteCounts) -> u64| bytes.map(|bytes| pick(bytes) as i64);
+    connection.execute(
+        &format!(
+            "UPDATE file SET state = ?2, reason = ?3, bytes_preamble = ?4, bytes_header = ?5, bytes_rows = ?6, bytes_blank = ?7,
+                bytes_trailer = ?8, rows_read = ?9, rows_skipped = ?10, rows_rejected = ?11, rows_used = ?12, made = ?13,
+                pending = ?13, warnings = ?14 WHERE id = ?1 AND state IN ({from})"
+        ),
+        params![
+            file.0,
+            state,
+            reason.map(RejectCode::word),
+            byte(|bytes| bytes.preamble),
+            byte(|bytes| bytes.header),
+            byte(|bytes| bytes.rows),
+            byte(|bytes| bytes.blank),
+            byte(|bytes| bytes.trailer),
+            rows.read as i64,
+            rows.skipped as i64,
+            rows.rejected as i64,
+            rows.used as i64,
+            mapped.made as i64,
+            warnings_text(&mapped.warnings),
+        ],
+    )
+}
+
+/// The laws in SQL: what the file row says must be what its batches and its rejects say.
+fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault> {
+    let law_2 = connection.query_row(
+        "SELECT f.made, f.accepted, f.refused, f.unanswered, CAST(coalesce(sum(b.records), 0) AS BIGINT),
+                CAST(coalesce(sum(b.accepted), 0) AS BIGINT), CAST(coalesce(sum(b.refused), 0) AS BIGINT),
+                CAST(coalesce(sum(b.unanswered), 0) AS BIGINT)
+           FROM file f LEFT JOIN batch b ON b.file = f.id WHERE f.id = ?1 GROUP BY f.id",
+        [file.0],
+        |row| (0..8).map(|at| row.get::<_, i64>(at)).collect::<rusqlite::Result<Vec<_>>>(),
+    )?;
+    if law_2[..4] != law_2[4..] {
+        let message = format!("the file says made, accepted, refused, unanswered {:?}, its batches {:?}", &law_2[..4], &law_2[4..]);
+        return Err(LedgerError::Imbalance(Imbalance { law: 2, message }).into());
+    }
+    let (rejected, listed): (i64, i64) = connection.query_row(
+        "SELECT rows_rejected, (SELECT count(DISTINCT byte) FROM reject WHERE reject.file = file.id AND side = 'mapping')
+           FROM file WHERE id = ?1",
+        [file.0],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if rejected != listed {
+        let message = format!("the file says {rejected} rows rejected, {listed} are listed");
+        return Err(LedgerError::Imbalance(Imbalance { law: 1, message }).into());
+    }
+    Ok(())
+}
+
+fn earlier_row(row: &Row<'_>) -> rusqlite::Result<Earlier> {
+    Ok(Earlier {
+        run: RunId::new(row.get::<_, String>(0)?),
+        name: row.get(1)?,
+        pass: row.get(2)?,
+        state: word(row.get(3)?, FileState::from_word)?,
+    })
+}
+
+fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
+    let count = |at: usize| row.get::<_, i64>(at).map(|count| count as u64);
+    let bytes = match row.get::<_, Option<i64>>(14)? {
+        Some(rows) => Some(ByteCounts {
+            preamble: count(12)?,
+            header: count(13)?,
+            rows: rows as u64,
+            blank: count(15)?,
+            trailer: count(16)?,
+        }),
+        None => None,
+    };
+    Ok(FileRow {
+        id: FileId(row.get(0)?),
+        run: RunId::new(row.get::<_, String>(1)?),
+        job: JobName::new(row.get::<_, String>(2)?),
+        ordinal: row.get(3)?,
+        folder: row.get(4)?,
+        name: row.get(5)?,
+        size: count(6)?,
+        mtime: row.get(7)?,
+        sha256: row.get::<_, Option<String>>(8)?.map(Sha256Hex::new),
+        pass: row.get(9)?,
+        state: word(row.get(10)?, FileState::from_word)?,
+        reason: row.get::<_, Option<String>>(11)?.map(|text| word(text, RejectCode::from_word)).transpose()?,
+        bytes,
+        rows: RowCounts { read: count(17)?, skipped: count(18)?, rejected: count(19)?, used: count(20)? },
+        records: RecordCounts {
+            made: count(21)?,
+            accepted: count(22)?,
+            refused: count(23)?,
+            unanswered: count(24)?,
+            pending: count(25)?,
+        },
+        disposed: row.get(26)?,
+        warnings: word(row.get(27)?, |text| serde_json::from_str(text).ok())?,
+    })
+}
+
+fn warnings_text(warnings: &[String]) -> String {
+    serde_json::Value::from(warnings).to_string()
+}
+

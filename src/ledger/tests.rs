@@ -1,0 +1,396 @@
+//! Scenarios against a real database file.
+
+use std::os::unix::fs::PermissionsExt;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use proptest::prelude::*;
+
+use super::reject::RejectFilter;
+use super::row::*;
+use super::{Ledger, LedgerError};
+use crate::domain::delivery::{BatchState, Fate, IdempotencyKey, SealedBatch};
+use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
+use crate::domain::name::{JobName, RunId, Sha256Hex};
+use crate::domain::reject::{FileFault, Reject, RejectCode};
+use crate::domain::run::{RunKey, RunState, Trigger};
+
+fn now() -> DateTime<Utc> {
+    "2026-11-24T02:15:00Z".parse().unwrap()
+}
+
+fn key() -> RunKey {
+    RunKey {
+        job: JobName::new("orders"),
+        business_date: NaiveDate::from_ymd_opt(2026, 11, 23).unwrap(),
+        scheduled_for: None,
+    }
+}
+
+/// A ledger in a folder that goes away with it.
+struct Scene {
+    folder: tempfile::TempDir,
+    ledger: Ledger,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path(), now()).unwrap();
+        Self { folder, ledger }
+    }
+
+    fn open_run(&self) -> RunLease {
+        match self.ledger.open_run(&key(), Trigger::Manual, now()).unwrap() {
+            Opened::New(lease) | Opened::Resumed(lease) => lease,
+            Opened::Busy(run) => panic!("busy: {run}"),
+        }
+    }
+
+    fn file(&self, lease: &RunLease) -> FileRow {
+        self.ledger.files(&lease.run).unwrap().remove(0)
+    }
+
+    /// A file with `batches` batches of 10 records each, sealed.
+    fn delivering(&self, lease: &RunLease, batches: u64) -> FileRow {
+        let file = self.ledger.found(lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+        assert!(self.ledger.landed(lease, file.id, 100, &Sha256Hex::new("aa")).unwrap().is_none());
+        let rejects = [reject(3, 20), reject(3, 20), reject(4, 30)];
+        self.ledger.mapped(lease, file.id, &mapped(batches * 10, 2), &mut rejects.into_iter().map(Ok)).unwrap();
+        self.ledger.seal(lease, file.id, &sealed(batches)).unwrap();
+        self.file(lease)
+    }
+
+    fn start_all(&self, lease: &RunLease, file: FileId) -> Vec<BatchId> {
+        let ids: Vec<BatchId> =
+            self.ledger.unfinished_batches(file).unwrap().into_iter().map(|batch| batch.id).collect();
+        self.ledger.advance(lease, &[], &ids, now()).unwrap();
+        ids
+    }
+
+    fn finish(&self, lease: &RunLease, batch: BatchId, verdict: Verdict) {
+        let finished = Finished { batch, finished_at: now(), status: Some(200), note: String::new(), verdict };
+        self.ledger.advance(lease, &[finished], &[], now()).unwrap();
+    }
+}
+
+fn reject(row: u64, byte: u64) -> Reject {
+    let (column, code) = (Some("Qty".to_owned()), RejectCode::BadNumber);
+    Reject { row, byte, column, code, message: "`x` is not a number".into(), raw: b"x;\xe6".to_vec() }
+}
+
+fn mapped(made: u64, rejected: u64) -> Mapped {
+    Mapped {
+        rows: RowCounts { read: made + rejected, skipped: 0, rejected, used: made },
+        bytes: Some(ByteCounts { preamble: 0, header: 10, rows: 90, blank: 0, trailer: 0 }),
+        made,
+        warnings: vec!["a warning".into()],
+    }
+}
+
+fn sealed(batches: u64) -> Vec<SealedBatch> {
+    let batch = |ordinal| SealedBatch {
+        ordinal,
+        first_record: ordinal * 10,
+        records: 10,
+        spool_offset: ordinal * 100,
+        body_length: 100,
+        body_sha256: Sha256Hex::new(format!("body {ordinal}")),
+        key: IdempotencyKey(format!("key {ordinal}")),
+    };
+    (0..batches).map(batch).collect()
+}
+
+fn counts(accepted: u64, refused: u64, unanswered: u64, pending: u64) -> RecordCounts {
+    RecordCounts { made: accepted + refused + unanswered + pending, accepted, refused, unanswered, pending }
+}
+
+#[test]
+fn folders_have_mode_0700_and_files_0600() {
+    let scene = Scene::new();
+    scene.open_run();
+    let mode = |path: &str| scene.folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode("ledger.db"), mode("ledger.db-wal"), mode("ledger.db-shm"), mode("owners")], [0o600, 0o600, 0o600, 0o700]);
+}
+
+#[test]
+fn a_newer_ledger_is_refused_and_a_missing_one_is_none() {
+    let scene = Scene::new();
+    scene.ledger.lock().pragma_update(None, "user_version", 99).unwrap();
+    let refused = Ledger::open(scene.folder.path(), now()).err().unwrap();
+    assert!(matches!(refused, LedgerError::Newer { found: 99, known: 1, .. }));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(Ledger::open_existing(empty.path()).unwrap().is_none());
+}
+
+#[test]
+fn a_handle_that_only_reads_writes_nothing() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let reader = Ledger::open_existing(scene.folder.path()).unwrap().unwrap();
+    assert_eq!(reader.runs(None, 10).unwrap().len(), 1);
+    assert!(matches!(reader.renew(&lease, now()), Err(LedgerError::Sqlite { .. })));
+}
+
+#[test]
+fn while_a_process_lives_its_job_is_busy_and_afterwards_the_run_goes_on() {
+    let scene = Scene::new();
+    let first = scene.open_run();
+    let second = Ledger::open(scene.folder.path(), now()).unwrap();
+    let Opened::Busy(run) = second.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("two at once") };
+    assert_eq!(run, first.run);
+
+    let Scene { folder, ledger } = scene;
+    drop(ledger);
+    let Opened::Resumed(taken) = second.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("not resumed") };
+    assert_eq!(taken.run, first.run);
+    assert_ne!(taken.lease, first.lease);
+    assert!(matches!(second.renew(&first, now()), Err(LedgerError::Fenced(run)) if run == first.run));
+    drop(folder);
+}
+
+#[test]
+fn an_ended_run_is_followed_by_the_next_number_and_cannot_be_resumed() {
+    let scene = Scene::new();
+    let first = scene.open_run();
+    scene.ledger.close_run(&first, RunState::Done, None, now()).unwrap();
+    let ended = scene.ledger.resume_run(&first.run, now()).err().unwrap();
+    assert!(matches!(ended, LedgerError::RunIsFinal { state: RunState::Done, .. }));
+    let second = scene.open_run();
+    let rows = scene.ledger.runs(None, 10).unwrap();
+    assert_eq!(rows.iter().map(|run| run.number).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(scene.ledger.find_run("orders@last").unwrap().unwrap().id, second.run);
+    assert_eq!(scene.ledger.find_run(first.run.as_str()).unwrap().unwrap().id, first.run);
+    assert_eq!(scene.ledger.find_run("orders@2026-11-23").unwrap().unwrap().number, 2);
+    assert!(scene.ledger.find_run("orders@yesterday").unwrap().is_none());
+    assert!(scene.ledger.resume_run(&RunId::new("none"), now()).unwrap().is_none());
+}
+
+#[test]
+fn a_failed_run_goes_on_while_a_file_is_under_way_and_not_when_all_have_ended() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 1, None).unwrap();
+    scene.ledger.close_run(&lease, RunState::Failed, None, now()).unwrap();
+    let Opened::Resumed(again) = scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("new") };
+    assert_eq!(again.run, lease.run);
+    let fault =
+        FileFault { code: RejectCode::EmptyFile, row: None, byte: 0, column: None, message: "no bytes".into() };
+    scene.ledger.fail_file(&again, file.id, &fault, None, &mut std::iter::empty()).unwrap();
+    scene.ledger.close_run(&again, RunState::Failed, None, now()).unwrap();
+    assert!(matches!(scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap(), Opened::New(_)));
+}
+
+#[test]
+fn the_laws_are_checked_by_the_database_itself() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    scene.delivering(&lease, 1);
+    for broken in [
+        "UPDATE file SET rows_read = rows_read + 1",
+        "UPDATE file SET accepted = accepted + 1",
+        "UPDATE file SET bytes_blank = 1",
+        "UPDATE batch SET pending = pending - 1",
+        "UPDATE file SET state = 'settled'",
+        "UPDATE file SET state = 'lost'",
+    ] {
+        let refused = scene.ledger.lock().execute(broken, []);
+        assert!(refused.is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn every_verdict_moves_each_record_to_exactly_one_fate() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 4);
+    assert_eq!(file.records, counts(0, 0, 0, 40));
+    let ids = scene.start_all(&lease, file.id);
+    scene.finish(&lease, ids[0], Verdict::Answered(Answers::AllAccepted));
+    assert_eq!(scene.file(&lease).records, counts(10, 0, 0, 30));
+
+    let mut fates = vec![Fate::Accepted; 8];
+    fates.push(Fate::Refused { code: "BLOCKED".into(), message: "no".into() });
+    fates.push(Fate::Unanswered);
+    let kept = vec![RefusedRecord { row: 9, byte: 90, code: "BLOCKED".into(), message: "no".into(), raw: b"r".to_vec() }];
+    scene.finish(&lease, ids[1], Verdict::Answered(Answers::Each(fates, kept)));
+    assert_eq!(scene.file(&lease).records, counts(18, 1, 1, 20));
+
+    scene.finish(&lease, ids[2], Verdict::NotTaken(Some(now() + TimeDelta::seconds(5))));
+    scene.finish(&lease, ids[3], Verdict::Unknown(None));
+    assert_eq!(scene.file(&lease).records, counts(18, 1, 11, 10));
+    let states: Vec<_> = scene.ledger.unfinished_batches(file.id).unwrap().iter().map(|batch| batch.state).collect();
+    assert_eq!(states, [BatchState::Sealed, BatchState::Unanswered]);
+
+    // A definite not-now after an unknown outcome leaves the records unanswered.
+    scene.ledger.advance(&lease, &[], &[ids[3]], now()).unwrap();
+    scene.finish(&lease, ids[3], Verdict::NotTaken(None));
+    assert_eq!(scene.file(&lease).records, counts(18, 1, 11, 10));
+
+    let unsettled = scene.ledger.settle(&lease, file.id, now());
+    assert!(matches!(unsettled, Err(LedgerError::WrongState { .. })));
+    for id in [ids[2], ids[3]] {
+        scene.ledger.advance(&lease, &[], &[id], now()).unwrap();
+        scene.finish(&lease, id, Verdict::Answered(Answers::AllAccepted));
+    }
+    assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+    let file = scene.file(&lease);
+    assert_eq!((file.state, file.records), (FileState::Settled, counts(38, 1, 1, 0)));
+
+    let numbers: Vec<_> =
+        scene.ledger.attempts(&lease.run, 100).unwrap().iter().map(|attempt| (attempt.batch, attempt.number)).collect();
+    assert_eq!(numbers, [(0, 1), (1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]);
+    assert_eq!(
+        scene.ledger.reject_causes(&lease.run).unwrap(),
+        [("bad-number".to_owned(), "mapping".to_owned(), 2), ("BLOCKED".to_owned(), "target".to_owned(), 1)]
+    );
+}
+
+#[test]
+fn an_attempt_that_a_crash_left_open_is_unanswered_and_numbers_go_on() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 2);
+    let ids = scene.start_all(&lease, file.id);
+    scene.finish(&lease, ids[0], Verdict::Answered(Answers::AllAccepted));
+    assert_eq!(scene.ledger.recover_attempts(&lease, now()).unwrap(), 1);
+    assert_eq!(scene.ledger.recover_attempts(&lease, now()).unwrap(), 0);
+    assert_eq!(scene.file(&lease).records, counts(10, 0, 10, 0));
+    let left = scene.ledger.unfinished_batches(file.id).unwrap();
+    assert_eq!((left.len(), left[0].attempts, left[0].state), (1, 1, BatchState::Unanswered));
+}
+
+#[test]
+fn sealing_is_repeatable_and_never_changes_what_is_sealed() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 3);
+    scene.ledger.seal(&lease, file.id, &sealed(3)).unwrap();
+    let mut other = sealed(3);
+    other[1].body_sha256 = Sha256Hex::new("another body");
+    let refused = scene.ledger.seal(&lease, file.id, &other);
+    assert!(matches!(refused, Err(LedgerError::SealMismatch { ordinal: 1 })));
+    let refused = scene.ledger.seal(&lease, file.id, &sealed(2));
+    assert!(matches!(refused, Err(LedgerError::SealIncomplete { sealed: 20, made: 30 })));
+}
+
+#[test]
+fn content_that_was_delivered_before_is_known_again_under_another_name() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 0);
+    assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+    let again = scene.ledger.found(&lease, "/out", b"b.csv", 100, Some(8)).unwrap();
+    let earlier = scene.ledger.landed(&lease, again.id, 100, &Sha256Hex::new("aa")).unwrap().unwrap();
+    assert_eq!((earlier.name.as_slice(), earlier.pass, earlier.state), (&b"a.csv"[..], 0, FileState::Settled));
+    scene.ledger.pass_over(&lease, again.id, &earlier, Some("renamed")).unwrap();
+    let row = scene.ledger.files(&lease.run).unwrap().remove(1);
+    assert_eq!((row.state, row.reason), (FileState::PassedOver, Some(RejectCode::SeenBefore)));
+    assert_eq!((row.rows, row.records, row.warnings), (RowCounts::default(), counts(0, 0, 0, 0), vec!["renamed".into()]));
+    let job = JobName::new("orders");
+    assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(8)).unwrap().is_some());
+    assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(9)).unwrap().is_none());
+}
+
+#[test]
+fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, None).unwrap();
+    scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap();
+    let fault = FileFault {
+        code: RejectCode::UnclosedQuote,
+        row: Some(17),
+        byte: 50,
+        column: None,
+        message: "a quote opens and never closes".into(),
+    };
+    let counted = Mapped {
+        rows: RowCounts { read: 5, skipped: 1, rejected: 4, used: 0 },
+        bytes: None,
+        made: 0,
+        warnings: Vec::new(),
+    };
+    scene.ledger.fail_file(&lease, file.id, &fault, Some(&counted), &mut [reject(2, 10)].into_iter().map(Ok)).unwrap();
+    let row = scene.file(&lease);
+    assert_eq!((row.state, row.reason, row.rows), (FileState::Failed, Some(RejectCode::UnclosedQuote), counted.rows));
+    let mut listed = Vec::new();
+    let filter = RejectFilter { run: Some(lease.run.clone()), ..RejectFilter::default() };
+    scene.ledger.each_reject(&filter, &mut |reject| listed.push((reject.row, reject.code, reject.raw))).unwrap();
+    assert_eq!(
+        listed,
+        [(Some(2), "bad-number".to_owned(), b"x;\xe6".to_vec()), (Some(17), "unclosed-quote".to_owned(), vec![])]
+    );
+    let again = scene.ledger.fail_file(&lease, file.id, &fault, None, &mut std::iter::empty());
+    assert!(matches!(again, Err(LedgerError::WrongState { .. })));
+}
+
+#[test]
+fn the_pace_of_a_connection_is_shared_by_every_handle() {
+    let scene = Scene::new();
+    let other = Ledger::open(scene.folder.path(), now()).unwrap();
+    let ms = |ms| now() + TimeDelta::milliseconds(ms);
+    assert_eq!(scene.ledger.reserve("erp", 10, now()).unwrap().as_millis(), 0);
+    assert_eq!(other.reserve("erp", 10, ms(40)).unwrap().as_millis(), 60);
+    assert_eq!(other.reserve("erp", 10, ms(100)).unwrap().as_millis(), 0);
+    scene.ledger.pause_connection("erp", ms(5000)).unwrap();
+    other.pause_connection("erp", ms(3000)).unwrap();
+    assert_eq!(other.paused_until("erp").unwrap(), Some(ms(5000)));
+    assert_eq!(other.paused_until("crm").unwrap(), None);
+}
+
+#[test]
+fn a_mapping_is_pinned_once() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    scene.ledger.pin(&lease, &Sha256Hex::new("v1"), "{}").unwrap();
+    scene.ledger.pin(&lease, &Sha256Hex::new("v2"), "{2}").unwrap();
+    let run = scene.ledger.run(&lease.run).unwrap().unwrap();
+    assert_eq!((run.mapping_version, run.pinned), (Some(Sha256Hex::new("v1")), Some("{}".to_owned())));
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    let fate = prop_oneof![
+        Just(Fate::Accepted),
+        Just(Fate::Refused { code: "NO".into(), message: String::new() }),
+        Just(Fate::Unanswered)
+    ];
+    prop_oneof![
+        Just(Verdict::Answered(Answers::AllAccepted)),
+        Just(Verdict::NotTaken(None)),
+        Just(Verdict::Unknown(None)),
+        proptest::collection::vec(fate, 10).prop_map(|fates| Verdict::Answered(Answers::Each(fates, Vec::new()))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever comes back, in whatever order and with crashes between: the books balance and the file settles.
+    #[test]
+    fn any_sequence_of_verdicts_keeps_the_books_balanced(
+        verdicts in proptest::collection::vec((0_usize..3, any_verdict(), any::<bool>()), 0..20)
+    ) {
+        let scene = Scene::new();
+        let lease = scene.open_run();
+        let file = scene.delivering(&lease, 3);
+        let ids: Vec<_> = scene.ledger.unfinished_batches(file.id).unwrap().iter().map(|batch| batch.id).collect();
+        for (at, verdict, crash) in verdicts {
+            if scene.ledger.advance(&lease, &[], &[ids[at]], now()).is_err() {
+                continue;
+            }
+            if crash {
+                scene.ledger.recover_attempts(&lease, now()).unwrap();
+            } else {
+                scene.finish(&lease, ids[at], verdict);
+            }
+            prop_assert!(scene.file(&lease).records.balances());
+        }
+        for batch in scene.ledger.unfinished_batches(file.id).unwrap() {
+            scene.ledger.advance(&lease, &[], &[batch.id], now()).unwrap();
+            scene.finish(&lease, batch.id, Verdict::Answered(Answers::AllAccepted));
+        }
+        prop_assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+        let file = scene.file(&lease);
+        prop_assert!(file.records.balances() && file.records.pending == 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! A dry run: land, map and check, in a folder that is removed again. Nothing is recorded, sealed or sent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::collect::{self, LandFault};
+use super::convert::Facts;
+use super::error::looked_for;
+use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
+use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
+use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
+use crate::domain::job::IfNone;
+use crate::domain::name::RunId;
+use crate::domain::reconcile::worse;
+use crate::domain::reject::{FileFault, Reject};
+use crate::domain::run::{RunState, Trigger};
+use crate::ledger::row::{FileId, FileRow, RunFault, RunRow};
+use crate::mapping;
+use crate::ports::RemoteFile;
+
+/// What a dry run found.
+pub struct DryRun {
+    /// As a run, with an empty id.
+    pub run: RunRow,
+    /// As files; `made = pending`.
+    pub files: Vec<FileRow>,
+    /// Code, side, rows.
+    pub causes: Vec<(String, String, u64)>,
+    /// The first rejects, for people.
+    pub examples: Vec<String>,
+    /// What was looked for, when nothing was there.
+    pub looked_for: Option<String>,
+}
+
+/// How many rejects are shown one by one.
+const MOST_EXAMPLES: usize = 10;
+
+/// A folder that goes away with its value, also when the run fails.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!("{} could not be removed: {error}", self.0.display());
+        }
+    }
+}
+
+/// Tries `order` out. A repeat tries again; nothing remembers the first.
+pub async fn run(
+    order: &Order,
+    open: &OpenRemote,
+    progress: Arc<dyn Progress>,
+    now: DateTime<Utc>,
+) -> Result<DryRun, RunError> {
+    super::error::reserve_of_disk(&order.data)?;
+    let name = format!("dry-run-{}", uuid::Uuid::new_v4());
+    let scratch = Scratch(collect::run_folder(&order.data, &name).map_err(RunError::Spool)?);
+    let mut tried = DryRun {
+        run: empty_run(order, now),
+        files: Vec::new(),
+        causes: Vec::new(),
+        examples: Vec::new(),
+        looked_for: None,
+    };
+    let (remote, folder, listed) = match &order.file {
+        Some(path) => {
+            use std::os::unix::ffi::OsStrExt;
+            let path = path.canonicalize().map_err(|error| super::ferry::missing(path, &error))?;
+            let folder = path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+            let name = path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+            let remote = open_remote(open, Place::Here, "this machine").await?;
+            let (dir, file) = (folder.clone(), name.clone());
+            let found: Option<RemoteFile> = remote.call(move |remote| remote.stat(&dir, &file)).await?;
+            (remote, folder, found.into_iter().collect())
+        }
+        None => {
+            let source = &order.job.source;
+            let remote = open_remote(open, Place::Source, source.connection.as_str()).await?;
+            let listing = collect::ready_files(source, order.business_date, &remote).await?;
+            if listing.ready.len() < source.at_least as usize {
+                tried.looked_for = Some(looked_for(&listing, listing.ready.len(), &order.job));
+            }
+            (remote, source.folder.fill(order.business_date, ""), listing.ready)
+        }
+    };
+    for (ordinal, file) in (0..).zip(&listed) {
+        let artifacts = Artifacts::new(&scratch.0, ordinal);
+        let (bar, shown, total) = (progress.clone(), shown_name(&file.name), file.size);
+        let tell = move |done| bar.step(Step::Landing { name: shown.clone(), done, total });
+        let landed = collect::land(&remote, &folder, file, &artifacts.landed, tell).await;
+        tried.add(order, file, &folder, ordinal, landed, &artifacts, &progress)?;
+    }
+    tried.close(order);
+    Ok(tried)
+}
+
+fn empty_run(order: &Order, now: DateTime<Utc>) -> RunRow {
+    RunRow {
+        id: RunId::new(""),
+        job: order.job.name.clone(),
+        business_date: order.business_date,
+        number: 1,
+        trigger: Trigger::Manual,
+        state: RunState::Done,
+        mapping_version: Some(mapping::version(&order.mapping, &order.job.target.batch)),
+        pinned: None,
+        started_at: now,
+        finished_at: None,
+        error: None,
+        batches: 0,
+        attempts: 0,
+        held_by_living_process: false,
+    }
+}
+
+impl DryRun {
+    #[allow(clippy::too_many_arguments, reason = "one call, each argument a different thing of the same file")]
+    fn add(
+        &mut self,
+        order: &Order,
+        file: &RemoteFile,
+        folder: &str,
+        ordinal: u32,
+        landed: Result<collect::Landed, LandFault>,
+        artifacts: &Artifacts,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(), RunError> {
+        let mut row = FileRow {
+            id: FileId(i64::from(ordinal)),
+            run: self.run.id.clone(),
+            job: order.job.name.clone(),
+            ordinal,
+            folder: folder.to_owned(),
+            name: file.name.clone(),
+            size: file.size.unwrap_or(0),
+            mtime: file.mtime,
+            sha256: None,
+            pass: 0,
+            state: FileState::Found,
+            reason: None,
+            bytes: None,
+            rows: RowCounts::default(),
+            records: RecordCounts::default(),
+            disposed: false,
+            warnings: Vec::new(),
+        };
+        match landed {
+            Ok(landed) => {
+                (row.size, row.sha256, row.state) = (landed.size, Some(landed.sha256), FileState::Landed);
+                self.map(order, &mut row, artifacts, progress)?;
+            }
+            Err(LandFault::Vanished) => return Ok(()),
+            Err(LandFault::File(fault)) => self.fail(&mut row, &fault),
+            Err(LandFault::Remote(error)) => return Err(error.into()),
+        }
+        self.files.push(row);
+        Ok(())
+    }
+
+    fn map(
+        &mut self,
+        order: &Order,
+        row: &mut FileRow,
+        artifacts: &Artifacts,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(), RunError> {
+        let facts = Facts {
+            file_name: shown_name(&row.name),
+            run: String::new(),
+            business_date: order.business_date,
+        };
+        let total = row.size;
+        let tell = |done| progress.step(Step::Mapping { done, total });
+        let map_order = MapOrder {
+            spec: &order.mapping,
+            facts: &facts,
+            batch: &order.job.target.batch,
+            empty_file: order.job.source.empty_file,
+            progress: &tell,
+        };
+        let converted = tokio::task::block_in_place(|| map_file(artifacts, &map_order))?;
+        (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings);
+        for reject in read_rejects(&artifacts.rejects).map_err(RunError::Spool)? {
+            self.count(row, &reject.map_err(RunError::Spool)?);
+        }
+        let fault = converted.fault.or_else(|| gate::check(&converted.rows, &order.mapping.limits));
+        if let Some(fault) = fault {
+            (row.rows.rejected, row.rows.used) = (row.rows.read - row.rows.skipped, 0);
+            self.fail(row, &fault);
+            return Ok(());
+        }
+        (row.records.made, row.records.pending) = (converted.made, converted.made);
+        row.state = FileState::Mapped;
+        self.run.batches += converted.batches.len() as u64;
+        Ok(())
+    }
+
+    fn count(&mut self, file: &FileRow, reject: &Reject) {
+        let code = reject.code.word();
+        match self.causes.iter_mut().find(|(seen, _, _)| seen == code) {
+            Some((_, _, count)) => *count += 1,
+            None => self.causes.push((code.to_owned(), "mapping".to_owned(), 1)),
+        }
+        if self.examples.len() < MOST_EXAMPLES {
+            let column = reject.column.as_ref().map(|column| format!("  {column}")).unwrap_or_default();
+            self.examples.push(format!("{}:{}{column}  {code}  {}", shown_name(&file.name), reject.row, reject.message));
+        }
+    }
+
+    fn fail(&mut self, row: &mut FileRow, fault: &FileFault) {
+        (row.state, row.reason) = (FileState::Failed, Some(fault.code));
+        let line = fault.row.map(|row| format!(":{row}")).unwrap_or_default();
+        self.run.error.get_or_insert(RunFault {
+            code: fault.code.word().to_owned(),
+            message: format!("{}: {}{line}: {}", row.job, shown_name(&row.name), fault.message),
+            hint: None,
+        });
+    }
+
+    /// The state a real run would begin to send in: done, with rejects, failed, or waiting for a file.
+    fn close(&mut self, order: &Order) {
+        for file in &self.files {
+            let state = match file.state {
+                FileState::Failed => RunState::Failed,
+                _ if file.rows.rejected > 0 => RunState::DoneWithRejects,
+                _ => RunState::Done,
+            };
+            self.run.state = worse(self.run.state, state);
+        }
+        match (&self.looked_for, order.job.source.if_none) {
+            (None, _) | (_, IfNone::Succeed) => {}
+            (Some(_), IfNone::Wait) => self.run.state = worse(self.run.state, RunState::Waiting),
+            (Some(looked_for), IfNone::Fail) => {
+                self.run.state = RunState::Failed;
+                let (code, message) = ("no-file".to_owned(), looked_for.clone());
+                self.run.error.get_or_insert(RunFault { code, message, hint: None });
+            }
+        }
+        self.causes.sort_by_key(|(code, _, count)| (std::cmp::Reverse(*count), code.clone()));
+    }
+}

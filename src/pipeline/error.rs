@@ -1,0 +1,136 @@
+//! Why a run cannot go on at all. Bad data is a value; a bad file is a fault of that file; this is the rest.
+
+use std::path::{Path, PathBuf};
+
+use super::collect::Listing;
+use crate::domain::file::shown_name;
+use crate::domain::job::Job;
+use crate::domain::name::{JobName, RunId};
+use crate::ledger::LedgerError;
+use crate::ledger::row::{RunFault, RunLease};
+use crate::ports::RemoteError;
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another process runs this job.
+    #[error("{job} is already running: run {run}")]
+    Busy {
+        /// The job.
+        job: JobName,
+        /// Its run.
+        run: RunId,
+    },
+    /// `resume` of something that is not there.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The source, or our disk while landing.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The target cannot be set up: a missing secret, a certificate that cannot be read.
+    #[error("{message}")]
+    Target {
+        /// What is wrong.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Our own files of the run.
+    #[error("cannot read or write the run's own files: {0}")]
+    Spool(#[source] std::io::Error),
+    /// A law does not hold.
+    #[error("internal imbalance, law {law}: {message}")]
+    Imbalance {
+        /// Number of the law.
+        law: u8,
+        /// Both sides.
+        message: String,
+    },
+    /// The mapping that the run started with no longer compiles in this version.
+    #[error("the mapping that the run started with cannot be read: {0}")]
+    Pinned(String),
+    /// The volume of the data folder is nearly full.
+    #[error("{folder} has {free} MB free, less than the reserve of {reserve} MB", folder = .folder.display())]
+    Reserve {
+        /// The data folder.
+        folder: PathBuf,
+        /// Free, in MB.
+        free: u64,
+        /// Kept free, in MB.
+        reserve: u64,
+    },
+    /// A defect of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl RunError {
+    /// True when another try may help because a system could not be reached: exit code 8.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }) | Self::Target { .. })
+    }
+
+    /// As it is written down with its run.
+    pub(super) fn fault(&self, lease: &RunLease) -> RunFault {
+        let (code, hint) = self.words();
+        let hint = hint.map(|hint| hint.replace("RUN", lease.run.as_str()));
+        RunFault { code, message: self.to_string(), hint }
+    }
+
+    /// A stable code word, and what to do next (`RUN` stands for the run's id).
+    pub fn words(&self) -> (String, Option<String>) {
+        const MAKE_ROOM: &str = "make room in the data folder, then `nightferry resume RUN` (or `run` again)";
+        let (code, hint) = match self {
+            Self::Remote(RemoteError::Unreachable { hint, .. }) => ("unreachable", hint.clone()),
+            Self::Remote(RemoteError::Refused { .. }) => ("refused-by-source", None),
+            Self::Remote(RemoteError::Local(_)) | Self::Spool(_) | Self::Reserve { .. } => ("disk", Some(MAKE_ROOM.into())),
+            Self::Ledger(error) if error.is_disk_full() => ("disk", Some(MAKE_ROOM.into())),
+            Self::Ledger(_) => ("ledger", Some("mend it, then `nightferry resume RUN` (or `run` again)".to_owned())),
+            Self::Target { hint, .. } => ("target", hint.clone()),
+            Self::Imbalance { .. } => ("internal-imbalance", Some("report it with the ledger; nothing was hidden".into())),
+            Self::Pinned(_) => ("pinned-mapping", Some("finish the run with the version that began it".into())),
+            Self::Internal(_) => ("internal", Some("report it with the log".into())),
+            Self::Busy { run, .. } => ("busy", Some(format!("`nightferry show {run}` shows how far it is"))),
+            Self::NoSuchRun(_) => ("no-such-run", Some("`nightferry runs` lists them".to_owned())),
+        };
+        (code.to_owned(), hint)
+    }
+}
+
+/// Whether a run that failed with this code is worth trying again as it is: a system could not be reached.
+pub fn is_unreachable_code(code: &str) -> bool {
+    matches!(code, "unreachable" | "refused-by-source" | "target" | "not-delivered" | "stopped-by-target")
+}
+
+/// Refuses to begin when the volume is nearly full: a run that dies for want of space is worse than one that waits.
+pub(super) fn reserve_of_disk(data: &Path) -> Result<(), RunError> {
+    const MOST: u64 = 256 << 20;
+    let Some(existing) = data.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
+    let Ok(volume) = rustix::fs::statvfs(existing) else { return Ok(()) };
+    let free = volume.f_bavail.saturating_mul(volume.f_frsize);
+    let reserve = MOST.min(volume.f_blocks.saturating_mul(volume.f_frsize) / 20);
+    if free >= reserve {
+        return Ok(());
+    }
+    Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
+}
+
+/// What was looked for and what is there instead.
+pub(super) fn looked_for(listing: &Listing, there: usize, job: &Job) -> String {
+    let names = |names: &[Vec<u8>]| names.iter().map(|name| format!("`{}`", shown_name(name))).collect::<Vec<_>>().join(", ");
+    let mut text = match (there, job.source.at_least) {
+        (0, _) => format!("{}: no file matches `{}`", job.name, listing.looked_for),
+        (there, wanted) => format!("{}: {there} of at least {wanted} files match `{}`", job.name, listing.looked_for),
+    };
+    if !listing.not_ready.is_empty() {
+        text.push_str(&format!("; not ready yet: {}", names(&listing.not_ready)));
+    } else if !listing.nearest.is_empty() {
+        text.push_str(&format!("; nearest names there: {}", names(&listing.nearest)));
+    } else {
+        text.push_str("; no other file is there");
+    }
+    text
+}

@@ -1,0 +1,471 @@
+//! Carries the files of one run across, each from the state the ledger has for it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::collect::{self, LandFault};
+use super::convert::{Converted, Facts, SpooledBatch};
+use super::deliver::{self, Delivery, Sent};
+use super::key::KeySeed;
+use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
+use super::remote_thread::RemoteThread;
+use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
+use crate::config::project::Pinned;
+use crate::domain::delivery::SealedBatch;
+use crate::domain::file::{FileState, shown_name};
+use crate::domain::job::{Afterwards, BatchRule, SeenBefore};
+use crate::domain::name::Sha256Hex;
+use crate::domain::reject::{FileFault, RejectCode};
+use crate::ledger::Ledger;
+use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
+use crate::mapping;
+use crate::mapping::spec::MappingSpec;
+use crate::ports::{RemoteFile, Target};
+
+/// Marks the folder of a file that `run --file` took from this machine.
+const HERE: &str = "here:";
+
+/// What a run keeps of its configuration: enough to make the same bodies and keys again.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    mapping: Pinned,
+    records: u32,
+    bytes: u64,
+    wrap: Option<String>,
+}
+
+/// A run under way.
+pub(super) struct Ferry<'a, T> {
+    order: &'a Order,
+    lease: &'a RunLease,
+    ports: &'a Ports<T>,
+    ledger: &'a Ledger,
+    run: RunRow,
+    /// The mapping the run started with.
+    spec: MappingSpec,
+    /// The batches the run started with.
+    batch: BatchRule,
+    version: Sha256Hex,
+    folder: PathBuf,
+    source: Option<Arc<RemoteThread>>,
+    here: Option<Arc<RemoteThread>>,
+    /// Why the run stops.
+    fault: Option<RunFault>,
+    /// The first fault of a file; the run goes on.
+    file_fault: Option<RunFault>,
+    interrupted: bool,
+}
+
+impl<'a, T: Target> Ferry<'a, T> {
+    /// Pins the mapping of a new run, or takes up the one that an interrupted run started with.
+    pub(super) fn board(
+        order: &'a Order,
+        lease: &'a RunLease,
+        ports: &'a Ports<T>,
+        ledger: &'a Ledger,
+    ) -> Result<Self, RunError> {
+        let row = || ledger.run(&lease.run)?.ok_or_else(|| RunError::NoSuchRun(lease.run.clone()));
+        let mut run = row()?;
+        if run.pinned.is_none() {
+            let batch = order.job.target.batch.clone();
+            let kept = Kept { mapping: order.pinned.clone(), records: batch.records, bytes: batch.bytes, wrap: batch.wrap };
+            let kept = serde_json::to_string(&kept).map_err(|error| RunError::Internal(error.to_string()))?;
+            let version = mapping::version(&order.mapping, &order.job.target.batch);
+            ledger.pin(lease, &version, &kept)?;
+            run = row()?;
+        }
+        let kept: Kept = serde_json::from_str(run.pinned.as_deref().unwrap_or_default())
+            .map_err(|error| RunError::Pinned(error.to_string()))?;
+        let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
+        let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
+        let version = run.mapping_version.clone().ok_or_else(|| RunError::Pinned("it has no version".to_owned()))?;
+        ledger.recover_attempts(lease, ports.clock.now())?;
+        let folder = collect::run_folder(&order.data, lease.run.as_str()).map_err(RunError::Spool)?;
+        Ok(Self {
+            order,
+            lease,
+            ports,
+            ledger,
+            run,
+            spec,
+            batch,
+            version,
+            folder,
+            source: None,
+            here: None,
+            fault: None,
+            file_fault: None,
+            interrupted: false,
+        })
+    }
+
+    pub(super) fn business_date(&self) -> NaiveDate {
+        self.run.business_date
+    }
+
+    pub(super) fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.interrupted || self.fault.is_some()
+    }
+
+    /// Why the run stopped, or else the first fault of a file.
+    pub(super) fn fault(&self) -> Option<RunFault> {
+        self.fault.clone().or_else(|| self.file_fault.clone())
+    }
+
+    /// The source, opened once.
+    pub(super) async fn source(&mut self) -> Result<Arc<RemoteThread>, RunError> {
+        if let Some(source) = &self.source {
+            return Ok(source.clone());
+        }
+        let name = self.order.job.source.connection.as_str();
+        let opened = Arc::new(open_remote(&self.ports.open_remote, Place::Source, name).await?);
+        self.source = Some(opened.clone());
+        Ok(opened)
+    }
+
+    async fn remote_of(&mut self, folder: &str) -> Result<(Arc<RemoteThread>, String), RunError> {
+        let Some(local) = folder.strip_prefix(HERE) else {
+            return Ok((self.source().await?, folder.to_owned()));
+        };
+        if self.here.is_none() {
+            self.here = Some(Arc::new(open_remote(&self.ports.open_remote, Place::Here, "this machine").await?));
+        }
+        self.here.clone().map(|here| (here, local.to_owned())).ok_or_else(|| RunError::Internal("no remote".into()))
+    }
+
+    /// Files that this run already has.
+    pub(super) fn files_so_far(&self) -> Result<usize, RunError> {
+        Ok(self.ledger.files(&self.lease.run)?.len())
+    }
+
+    /// How many of the listed files this run does not have yet.
+    pub(super) fn fresh(&self, listed: &[RemoteFile]) -> Result<usize, RunError> {
+        let known = self.ledger.files(&self.lease.run)?;
+        Ok(listed.iter().filter(|file| !is_known(&known, file)).count())
+    }
+
+    /// Finishes every file that an earlier process of this run has begun.
+    pub(super) async fn finish_begun(&mut self) -> Result<(), RunError> {
+        for file in self.ledger.files(&self.lease.run)? {
+            if self.stopped() {
+                return Ok(());
+            }
+            if !matches!(file.state, FileState::Failed | FileState::Held | FileState::Waiting) {
+                self.carry(file).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the listed files that this run does not have yet, in their order.
+    pub(super) async fn take(&mut self, listed: &[RemoteFile]) -> Result<(), RunError> {
+        let folder = self.order.job.source.folder.fill(self.business_date(), "");
+        let known = self.ledger.files(&self.lease.run)?;
+        for file in listed.iter().filter(|file| !is_known(&known, file)) {
+            if self.ports.stop.is_requested() {
+                self.interrupted = true;
+            }
+            if self.stopped() {
+                return Ok(());
+            }
+            self.take_one(&folder, file).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a file of this machine as if the source had it; `afterwards` leaves it alone.
+    pub(super) async fn take_local(&mut self, path: &Path) -> Result<(), RunError> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = path.canonicalize().map_err(|error| missing(path, &error))?;
+        let (Some(folder), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name()) else {
+            return Err(missing(&path, &std::io::Error::from(std::io::ErrorKind::InvalidInput)));
+        };
+        let (remote, local) = self.remote_of(&format!("{HERE}{folder}")).await?;
+        let name = name.as_bytes().to_vec();
+        let file = remote.call(move |remote| remote.stat(&local, &name)).await?;
+        let file = file.ok_or_else(|| missing(&path, &std::io::Error::from(std::io::ErrorKind::NotFound)))?;
+        let known = self.ledger.files(&self.lease.run)?;
+        if is_known(&known, &file) {
+            return Ok(());
+        }
+        self.take_one(&format!("{HERE}{folder}"), &file).await
+    }
+
+    async fn take_one(&mut self, folder: &str, file: &RemoteFile) -> Result<(), RunError> {
+        let size = file.size.unwrap_or(0);
+        let settled = self.ledger.earlier_same_stat(&self.order.job.name, folder, &file.name, size, file.mtime)?;
+        let row = self.ledger.found(self.lease, folder, &file.name, size, file.mtime)?;
+        match settled {
+            // Not read again: with `keep` a year of files may lie there.
+            Some(earlier) if self.order.job.source.seen_before == SeenBefore::Skip && file.mtime.is_some() => {
+                self.pass_over(&row, &earlier).await
+            }
+            _ => self.carry(row).await,
+        }
+    }
+
+    /// Carries one file from the state it is in.
+    async fn carry(&mut self, file: FileRow) -> Result<(), RunError> {
+        let mut file = file;
+        while !self.stopped() {
+            let before = file.state;
+            match file.state {
+                FileState::Found => self.land(&file).await?,
+                FileState::Landed | FileState::Mapped => self.map_and_seal(&file)?,
+                FileState::Delivering => self.deliver(&file).await?,
+                FileState::Settled | FileState::PassedOver => return self.dispose(&file).await,
+                FileState::Failed | FileState::Held | FileState::Waiting => return Ok(()),
+            }
+            if self.ports.stop.is_requested() {
+                self.interrupted = true;
+            }
+            file = self.reread(&file)?;
+            if file.state == before {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn reread(&self, file: &FileRow) -> Result<FileRow, RunError> {
+        let files = self.ledger.files(&self.lease.run)?;
+        let found = files.into_iter().find(|row| row.id == file.id);
+        found.ok_or_else(|| RunError::Internal(format!("file {} is no longer in the ledger", file.ordinal)))
+    }
+
+    async fn land(&mut self, file: &FileRow) -> Result<(), RunError> {
+        let (remote, folder) = self.remote_of(&file.folder).await?;
+        let listed = RemoteFile { name: file.name.clone(), size: Some(file.size), mtime: file.mtime };
+        let artifacts = Artifacts::new(&self.folder, file.ordinal);
+        let (progress, name, total) = (self.ports.progress.clone(), shown_name(&file.name), file.size);
+        let tell = move |done| progress.step(Step::Landing { name: name.clone(), done, total: Some(total) });
+        match collect::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
+            Ok(landed) => {
+                let earlier = self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
+                self.admit(file, earlier).await
+            }
+            Err(LandFault::Vanished) => {
+                let message = format!("`{}` vanished between the listing and the copy", shown_name(&file.name));
+                self.fail(file, &fault_of_file(RejectCode::Unreadable, message), None)
+            }
+            Err(LandFault::File(fault)) => self.fail(file, &fault, None),
+            Err(LandFault::Remote(error)) => Err(error.into()),
+        }
+    }
+
+    /// Decides about content that was delivered before.
+    async fn admit(&mut self, file: &FileRow, earlier: Option<Earlier>) -> Result<(), RunError> {
+        let Some(earlier) = earlier else { return Ok(()) };
+        match self.order.job.source.seen_before {
+            SeenBefore::Skip => self.pass_over(file, &earlier).await,
+            SeenBefore::Process => Ok(self.ledger.set_pass(self.lease, file.id, earlier.pass + 1)?),
+            SeenBefore::Reject => {
+                let message = format!(
+                    "`{}` has the same content as `{}` of run {}",
+                    shown_name(&file.name),
+                    shown_name(&earlier.name),
+                    earlier.run
+                );
+                self.fail(file, &fault_of_file(RejectCode::SeenBefore, message), None)
+            }
+        }
+    }
+
+    async fn pass_over(&mut self, file: &FileRow, earlier: &Earlier) -> Result<(), RunError> {
+        let renamed = (file.name != earlier.name).then(|| {
+            format!("the same content was delivered as `{}` in run {}", shown_name(&earlier.name), earlier.run)
+        });
+        self.ledger.pass_over(self.lease, file.id, earlier, renamed.as_deref())?;
+        let artifacts = Artifacts::new(&self.folder, file.ordinal);
+        // The earlier run keeps this content; a second copy proves nothing more.
+        let _ = std::fs::remove_file(&artifacts.landed);
+        match earlier.state {
+            FileState::Settled | FileState::PassedOver => {
+                let file = self.reread(file)?;
+                self.dispose(&file).await
+            }
+            // Its run still needs it, or a person must look first.
+            _ => Ok(()),
+        }
+    }
+
+    fn facts(&self, file: &FileRow) -> Facts {
+        Facts {
+            file_name: shown_name(&file.name),
+            run: self.lease.run.as_str().to_owned(),
+            business_date: self.business_date(),
+        }
+    }
+
+    fn convert(&self, file: &FileRow, artifacts: &Artifacts) -> Result<Converted, RunError> {
+        let facts = self.facts(file);
+        let (progress, total) = (self.ports.progress.clone(), file.size);
+        let tell = move |done| progress.step(Step::Mapping { done, total });
+        let order = MapOrder {
+            spec: &self.spec,
+            facts: &facts,
+            batch: &self.batch,
+            empty_file: self.order.job.source.empty_file,
+            progress: &tell,
+        };
+        tokio::task::block_in_place(|| map_file(artifacts, &order))
+    }
+
+    /// Maps, passes the gate and seals; nothing has been sent before the last line. A repeat makes the same batches.
+    fn map_and_seal(&mut self, file: &FileRow) -> Result<(), RunError> {
+        let artifacts = Artifacts::new(&self.folder, file.ordinal);
+        let converted = self.convert(file, &artifacts)?;
+        let fault = converted.fault.clone().or_else(|| gate::check(&converted.rows, &self.spec.limits));
+        if let Some(fault) = fault {
+            return self.fail(file, &fault, Some((converted, &artifacts)));
+        }
+        let mapped = Mapped {
+            rows: converted.rows,
+            bytes: converted.bytes,
+            made: converted.made,
+            warnings: converted.warnings,
+        };
+        let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
+        self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
+        let sealed = self.sealed(file, converted.batches)?;
+        self.ledger.seal(self.lease, file.id, &sealed)?;
+        let _ = std::fs::remove_file(&artifacts.rejects);
+        Ok(())
+    }
+
+    fn sealed(&self, file: &FileRow, batches: Vec<SpooledBatch>) -> Result<Vec<SealedBatch>, RunError> {
+        let seed = KeySeed {
+            job: self.order.job.name.clone(),
+            file: file.sha256.clone().ok_or_else(|| RunError::Internal("a landed file has no hash".to_owned()))?,
+            mapping_version: self.version.clone(),
+            pass: file.pass,
+            facts: mapping::key_facts(&self.spec, &self.facts(file)),
+        };
+        let seal = |(ordinal, batch): (u64, SpooledBatch)| SealedBatch {
+            ordinal,
+            first_record: batch.first_record,
+            records: batch.records,
+            spool_offset: batch.spool_offset,
+            body_length: batch.body_length,
+            body_sha256: batch.body_sha256,
+            key: seed.key(ordinal),
+        };
+        Ok((0..).zip(batches).map(seal).collect())
+    }
+
+    /// Writes a fault of the file down: every row that was not skipped counts as rejected, nothing is sent.
+    fn fail(
+        &mut self,
+        file: &FileRow,
+        fault: &FileFault,
+        converted: Option<(Converted, &Artifacts)>,
+    ) -> Result<(), RunError> {
+        let line = fault.row.map(|row| format!(":{row}")).unwrap_or_default();
+        self.file_fault.get_or_insert(RunFault {
+            code: fault.code.word().to_owned(),
+            message: format!("{}: {}{line}: {}", self.order.job.name, shown_name(&file.name), fault.message),
+            hint: Some(format!(
+                "nothing of this file was sent; `nightferry rejects {}` lists what is wrong",
+                self.order.job.name
+            )),
+        });
+        let Some((converted, artifacts)) = converted else {
+            return Ok(self.ledger.fail_file(self.lease, file.id, fault, None, &mut std::iter::empty())?);
+        };
+        let mut rows = converted.rows;
+        (rows.rejected, rows.used) = (rows.read - rows.skipped, 0);
+        let mapped = Mapped { rows, bytes: converted.bytes, made: 0, warnings: converted.warnings };
+        let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
+        self.ledger.fail_file(self.lease, file.id, fault, Some(&mapped), &mut rejects)?;
+        artifacts.remove_payload();
+        Ok(())
+    }
+
+    /// Sends what is sealed and settles the books of the file.
+    async fn deliver(&mut self, file: &FileRow) -> Result<(), RunError> {
+        let artifacts = Artifacts::new(&self.folder, file.ordinal);
+        if !artifacts.spool.exists() || !artifacts.index.exists() {
+            // Somebody removed them: the same mapping makes the same bytes, and the seals prove it.
+            let converted = self.convert(file, &artifacts)?;
+            self.ledger.seal(self.lease, file.id, &self.sealed(file, converted.batches)?)?;
+        }
+        let open = |path: &Path| File::open(path).map_err(RunError::Spool);
+        let delivery = Delivery {
+            job: &self.order.job,
+            connection: &self.order.connection,
+            lease: self.lease,
+            file,
+            ledger: self.ledger,
+            target: self.ports.target.clone(),
+            clock: self.ports.clock.as_ref(),
+            progress: self.ports.progress.as_ref(),
+            stop: self.ports.stop.clone(),
+            spool: Arc::new(open(&artifacts.spool)?),
+            index: open(&artifacts.index)?,
+            landed: open(&artifacts.landed)?,
+            answered_before: file.records.accepted + file.records.refused > 0,
+        };
+        match deliver::all(delivery, self.ports.clock.clone()).await? {
+            Sent::All => self.settle(file, &artifacts),
+            Sent::Interrupted => {
+                self.interrupted = true;
+                Ok(())
+            }
+            Sent::Left { fault, .. } => {
+                self.fault = fault;
+                Ok(())
+            }
+        }
+    }
+
+    fn settle(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
+        if let Err(imbalance) = self.ledger.settle(self.lease, file.id, self.ports.clock.now())? {
+            return Err(RunError::Imbalance { law: imbalance.law, message: imbalance.message });
+        }
+        if self.reread(file)?.records.unanswered == 0 {
+            artifacts.remove_payload();
+        }
+        Ok(())
+    }
+
+    /// Cleans up on the remote side. Its failure never undoes a delivery: the next run passes the file over and tries again.
+    async fn dispose(&mut self, file: &FileRow) -> Result<(), RunError> {
+        let keep = self.order.job.source.afterwards == Afterwards::Keep || file.folder.starts_with(HERE);
+        if file.disposed || keep || file.records.unanswered > 0 || file.records.pending > 0 {
+            return Ok(());
+        }
+        let (remote, folder) = self.remote_of(&file.folder).await?;
+        let (source, run) = (&self.order.job.source, self.lease.run.as_str());
+        match collect::dispose(source, self.business_date(), &folder, &file.name, run, &remote).await {
+            Ok(()) => Ok(self.ledger.disposed(self.lease, file.id)?),
+            Err(error) => {
+                tracing::warn!(
+                    "{}: {} was delivered, but `afterwards` failed: {error}; the next run tries again",
+                    self.order.job.name,
+                    shown_name(&file.name)
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_known(known: &[FileRow], file: &RemoteFile) -> bool {
+    known.iter().any(|row| row.name == file.name && row.mtime == file.mtime && file.size.is_none_or(|size| size == row.size))
+}
+
+fn fault_of_file(code: RejectCode, message: String) -> FileFault {
+    FileFault { code, row: None, byte: 0, column: None, message }
+}
+
+pub(super) fn missing(path: &Path, error: &std::io::Error) -> RunError {
+    crate::ports::RemoteError::Refused { message: format!("{}: {error}", path.display()) }.into()
+}

@@ -1,0 +1,174 @@
+//! The artifacts of mapping one landed file: payload spool, record index and reject spool, in the run's own folder.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::RunError;
+use super::convert::{ConvertInput, Converted, Facts, convert};
+use crate::domain::job::{BatchRule, EmptyFile};
+use crate::domain::reject::{Reject, RejectCode};
+use crate::mapping::spec::MappingSpec;
+
+/// The paths of one file within its run's folder.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// The file as it came.
+    pub landed: PathBuf,
+    /// Batch bodies, back to back.
+    pub spool: PathBuf,
+    /// One fixed-size entry for each record: where its row is.
+    pub index: PathBuf,
+    /// Rejects, until the ledger has them.
+    pub rejects: PathBuf,
+}
+
+impl Artifacts {
+    /// Of the file at `ordinal`. Never derived from a name that a stranger chose.
+    pub fn new(folder: &Path, ordinal: u32) -> Self {
+        let named = |extension: &str| folder.join(format!("{ordinal}.{extension}"));
+        Self { landed: named("landed"), spool: named("spool"), index: named("index"), rejects: named("rejects") }
+    }
+
+    /// Removes what is not needed once every record has its final fate; the landed file stays for replay and audit.
+    pub fn remove_payload(&self) {
+        for path in [&self.spool, &self.index, &self.rejects] {
+            if let Err(error) = fs::remove_file(path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!("{} could not be removed: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// What to map and how.
+pub struct MapOrder<'a> {
+    /// The mapping the run started with.
+    pub spec: &'a MappingSpec,
+    /// What `auto` sends.
+    pub facts: &'a Facts,
+    /// The batches.
+    pub batch: &'a BatchRule,
+    /// What an empty file means.
+    pub empty_file: Option<EmptyFile>,
+    /// Called with the bytes done.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// Maps the landed file to its artifacts. Pure but for those files; a repeat writes the same bytes again.
+pub fn map_file(artifacts: &Artifacts, order: &MapOrder<'_>) -> Result<Converted, RunError> {
+    map_to_files(artifacts, order).map_err(RunError::Spool)
+}
+
+fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Converted> {
+    let file = File::open(&artifacts.landed)?;
+    let size = file.metadata()?.len();
+    let mut spool = create(&artifacts.spool)?;
+    let mut index = BufWriter::with_capacity(1 << 16, create(&artifacts.index)?);
+    let mut rejects = BufWriter::with_capacity(1 << 16, create(&artifacts.rejects)?);
+    let input = ConvertInput {
+        file,
+        size,
+        spec: order.spec,
+        facts: order.facts,
+        batch: order.batch,
+        empty_file: order.empty_file,
+        threads: std::thread::available_parallelism().map_or(2, usize::from),
+        progress: order.progress,
+    };
+    let converted = convert(input, &mut spool, &mut index, &mut |reject| write_reject(&mut rejects, &reject))?;
+    rejects.flush()?;
+    let index = index.into_inner()?;
+    // The ledger will say that these bytes exist; after a power cut they must.
+    spool.sync_data()?;
+    index.sync_data()?;
+    Ok(converted)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Reads the rejects back, in the order of the file.
+pub fn read_rejects(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Reject>> + use<>> {
+    let mut input = BufReader::with_capacity(1 << 16, File::open(path)?);
+    Ok(std::iter::from_fn(move || read_reject(&mut input).transpose()))
+}
+
+fn write_reject(output: &mut impl Write, reject: &Reject) -> io::Result<()> {
+    output.write_all(&reject.row.to_le_bytes())?;
+    output.write_all(&reject.byte.to_le_bytes())?;
+    write_part(output, reject.code.word().as_bytes())?;
+    write_part(output, reject.message.as_bytes())?;
+    write_part(output, &reject.raw)?;
+    output.write_all(&[u8::from(reject.column.is_some())])?;
+    write_part(output, reject.column.as_deref().unwrap_or_default().as_bytes())
+}
+
+fn write_part(output: &mut impl Write, part: &[u8]) -> io::Result<()> {
+    output.write_all(&(part.len() as u64).to_le_bytes())?;
+    output.write_all(part)
+}
+
+fn read_reject(input: &mut impl Read) -> io::Result<Option<Reject>> {
+    let mut row = [0; 8];
+    match input.read_exact(&mut row) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let byte = read_number(input)?;
+    let code = RejectCode::from_word(&read_text(input)?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    let message = read_text(input)?;
+    let raw = read_part(input)?;
+    let mut has_column = [0];
+    input.read_exact(&mut has_column)?;
+    let column = read_text(input)?;
+    let column = (has_column[0] == 1).then_some(column);
+    Ok(Some(Reject { row: u64::from_le_bytes(row), byte, column, code, message, raw }))
+}
+
+fn read_number(input: &mut impl Read) -> io::Result<u64> {
+    let mut number = [0; 8];
+    input.read_exact(&mut number)?;
+    Ok(u64::from_le_bytes(number))
+}
+
+fn read_part(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut part = vec![0; read_number(input)? as usize];
+    input.read_exact(&mut part)?;
+    Ok(part)
+}
+
+fn read_text(input: &mut impl Read) -> io::Result<String> {
+    String::from_utf8(read_part(input)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejects_come_back_as_they_were_written() {
+        let rejects = [
+            Reject {
+                row: 17,
+                byte: 400,
+                column: Some("Qty".into()),
+                code: RejectCode::BelowMinimum,
+                message: "`0` is below 1".into(),
+                raw: b"a;\xe6;0".to_vec(),
+            },
+            Reject { row: 18, byte: 410, column: None, code: RejectCode::RaggedRow, message: String::new(), raw: vec![] },
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut output = file.reopen().unwrap();
+        for reject in &rejects {
+            write_reject(&mut output, reject).unwrap();
+        }
+        let back: Vec<Reject> = read_rejects(file.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(back, rejects);
+    }
+}

@@ -1,0 +1,56 @@
+//! One named thread owns a remote: libssh2 blocks, and its session must never be shared.
+
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::ports::{Remote, RemoteError};
+
+type Command = Box<dyn FnOnce(&mut dyn Remote) + Send>;
+
+/// Sends commands to the thread that owns a remote. Dropped: the thread ends after its present command.
+pub struct RemoteThread {
+    commands: mpsc::Sender<Command>,
+}
+
+impl RemoteThread {
+    /// Starts the thread and opens the remote in it.
+    pub async fn open(
+        name: &str,
+        open: impl FnOnce() -> Result<Box<dyn Remote>, RemoteError> + Send + 'static,
+    ) -> Result<Self, RemoteError> {
+        let (commands, queue) = mpsc::channel::<Command>();
+        let (opened, answer) = oneshot::channel();
+        thread::Builder::new().name(format!("remote {name}")).spawn(move || match open() {
+            Ok(mut remote) => {
+                if opened.send(Ok(())).is_ok() {
+                    while let Ok(command) = queue.recv() {
+                        command(remote.as_mut());
+                    }
+                }
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(thread_ended(name)))?;
+        Ok(Self { commands })
+    }
+
+    /// Runs `work` on the remote's thread.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Remote) -> Result<R, RemoteError> + Send + 'static,
+    ) -> Result<R, RemoteError> {
+        let (done, answer) = oneshot::channel();
+        let command: Command = Box::new(move |remote| drop(done.send(work(remote))));
+        self.commands.send(command).map_err(|_| thread_ended("remote"))?;
+        answer.await.unwrap_or_else(|_| Err(thread_ended("remote")))
+    }
+}
+
+fn thread_ended(name: &str) -> RemoteError {
+    RemoteError::Unreachable {
+        message: format!("the thread of {name} ended unexpectedly"),
+        hint: Some("run it again; if it comes back, report it with the log".to_owned()),
+    }
+}
