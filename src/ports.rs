@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use secrecy::SecretString;
+
 use crate::domain::delivery::IdempotencyKey;
+use crate::domain::job::SecretRef;
 
 /// The only source of the current instant.
 pub trait Clock: Send + Sync {
@@ -105,3 +108,9 @@ pub trait Target: Send + Sync + 'static {
     fn send(&self, request: BatchRequest) -> impl Future<Output = Result<Reply, SendError>> + Send;
 }
 
+
+/// Where secrets come from.
+pub trait SecretSource: Send + Sync {
+    /// The value behind a reference; the error says where it was looked for.
+    fn secret(&self, name: &SecretRef) -> Result<SecretString, String>;
+}

@@ -1,1 +1,7 @@
-//! (see lib.rs)
+//! The world: each adapter implements a port, and none knows another.
+
+pub mod clock;
+pub mod folder;
+pub mod http;
+pub mod remote;
+pub mod sftp;

@@ -1,0 +1,111 @@
+//! A local or mounted folder as a remote. Links are never followed.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::domain::file::shown_name;
+use crate::ports::{Remote, RemoteError, RemoteFile};
+
+/// Files below a root.
+#[derive(Clone, Debug)]
+pub struct FolderRemote {
+    root: PathBuf,
+}
+
+impl FolderRemote {
+    /// A remote whose folders are relative to `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn folder(&self, folder: &str) -> PathBuf {
+        self.root.join(folder.trim_start_matches('/'))
+    }
+
+    fn path(&self, folder: &str, name: &[u8]) -> PathBuf {
+        self.folder(folder).join(OsStr::from_bytes(name))
+    }
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> RemoteError {
+    RemoteError::Refused { message: format!("{}: {error}", shown_name(path.as_os_str().as_bytes())) }
+}
+
+fn remote_file(name: Vec<u8>, metadata: &Metadata) -> RemoteFile {
+    RemoteFile { name, size: Some(metadata.len()), mtime: Some(metadata.mtime()) }
+}
+
+impl Remote for FolderRemote {
+    fn list(&mut self, folder: &str) -> Result<Vec<RemoteFile>, RemoteError> {
+        let path = self.folder(folder);
+        let entries = fs::read_dir(&path).map_err(|error| refused(&path, &error))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| refused(&path, &error))?;
+            // `DirEntry::metadata` does not follow links. What is gone since the listing is simply not there.
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => files.push(remote_file(entry.file_name().into_vec(), &metadata)),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(refused(&entry.path(), &error)),
+            }
+        }
+        Ok(files)
+    }
+
+    fn stat(&mut self, folder: &str, name: &[u8]) -> Result<Option<RemoteFile>, RemoteError> {
+        let path = self.path(folder, name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(remote_file(name.to_vec(), &metadata))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(refused(&path, &error)),
+        }
+    }
+
+    fn copy(
+        &mut self,
+        folder: &str,
+        name: &[u8],
+        sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<u64, RemoteError> {
+        let path = self.path(folder, name);
+        let mut file = File::open(&path).map_err(|error| refused(&path, &error))?;
+        let mut buffer = vec![0; 1 << 20];
+        let mut copied = 0;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(copied),
+                Ok(count) => {
+                    sink(&buffer[..count])?;
+                    copied += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(refused(&path, &error)),
+            }
+        }
+    }
+
+    fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError> {
+        let path = self.path(folder, name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(refused(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&mut self, folder: &str, name: &[u8], to: &str, new_name: &[u8]) -> Result<(), RemoteError> {
+        let (from, folder) = (self.path(folder, name), self.folder(to));
+        fs::create_dir_all(&folder).map_err(|error| refused(&folder, &error))?;
+        let target = folder.join(OsStr::from_bytes(new_name));
+        // A link is refused where something is there already; a rename would overwrite it.
+        match fs::hard_link(&from, &target) {
+            Ok(()) => fs::remove_file(&from).map_err(|error| refused(&from, &error)),
+            Err(error) => Err(refused(&target, &error)),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Opens the remote behind a connection, with its secrets resolved.
+
+use super::folder::FolderRemote;
+use super::sftp::{SftpRemote, SftpSecrets};
+use crate::domain::job::{Connection, ConnectionKind, SecretRef, SftpConnection};
+use crate::ports::{Remote, RemoteError, SecretSource};
+
+/// Connects, logs in and gives the remote. Secrets are asked for only after the host key was accepted.
+pub fn open(connection: &Connection, secrets: &dyn SecretSource) -> Result<Box<dyn Remote>, RemoteError> {
+    match &connection.kind {
+        ConnectionKind::Folder { path } => Ok(Box::new(FolderRemote::new(path.clone()))),
+        ConnectionKind::Sftp(sftp) => {
+            Ok(Box::new(SftpRemote::connect(sftp, &connection.name, || sftp_secrets(sftp, secrets))?))
+        }
+        ConnectionKind::Http(_) => {
+            Err(RemoteError::Refused { message: format!("connection `{}` is of kind http, no source", connection.name) })
+        }
+    }
+}
+
+fn sftp_secrets(sftp: &SftpConnection, secrets: &dyn SecretSource) -> Result<SftpSecrets, RemoteError> {
+    let resolve = |name: &Option<SecretRef>| {
+        name.as_ref().map(|name| secrets.secret(name)).transpose().map_err(|message| RemoteError::Unreachable {
+            message,
+            hint: Some("`nightferry check --secrets` lists every secret that is missing".to_owned()),
+        })
+    };
+    Ok(SftpSecrets {
+        password: resolve(&sftp.password)?,
+        key: resolve(&sftp.key)?,
+        key_passphrase: resolve(&sftp.key_passphrase)?,
+    })
+}
