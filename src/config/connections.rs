@@ -1,0 +1,241 @@
+//! `connections.toml`: where systems are and how to log in; secrets only by reference.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::tree::{At, Sink, Table, Value};
+use super::unit::duration;
+use crate::domain::job::{Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpTimeouts};
+use crate::domain::name::ConnectionName;
+
+/// A connection with the places of its secrets.
+#[derive(Clone, Debug)]
+pub struct ReadConnection {
+    /// The connection; `None` when it has a mistake.
+    pub connection: Option<Connection>,
+    /// Its kind as written, for jobs that refer to a broken one.
+    pub kind: Option<String>,
+    /// Every secret it refers to, with its place.
+    pub secrets: Vec<At<String>>,
+}
+
+/// Reads the tables; `only` limits it to those a job uses.
+pub fn read(sink: &Sink<'_>, root: &Table<'_>, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
+    let _ = sink;
+    root.entries()
+        .into_iter()
+        .filter(|(name, _)| only.is_none_or(|only| only.contains(&name.value.as_str())))
+        .filter_map(|(name, value)| {
+            // The `@` tells the words of connections from those of other files.
+            let table = value.table(&format!("@{}", name.value))?;
+            Some((name.value.clone(), read_one(&name.value, table)))
+        })
+        .collect()
+}
+
+fn read_one(name: &str, table: Table<'_>) -> ReadConnection {
+    let mut secrets = Vec::new();
+    let kind = table.required("kind").and_then(|value| value.text());
+    let read = match kind.as_ref().map(|kind| kind.value.as_str()) {
+        Some("sftp") => sftp(&table, name, &mut secrets).map(ConnectionKind::Sftp),
+        Some("http") => http(&table, &mut secrets).map(ConnectionKind::Http),
+        Some("folder") => {
+            let path = table.required("path").and_then(|value| value.text());
+            path.map(|path| ConnectionKind::Folder { path: PathBuf::from(path.value) })
+        }
+        Some(other) => {
+            if let Some(kind) = &kind {
+                let message = format!("`{other}` is not a kind of connection");
+                table.sink().error("NF104", &kind.span, message, "one of `sftp`, `http`, `folder`");
+            }
+            None
+        }
+        None => None,
+    };
+    table.end();
+    let connection = read.map(|kind| Connection { name: ConnectionName::new(name), kind });
+    ReadConnection { connection, kind: kind.map(|kind| kind.value), secrets }
+}
+
+fn sftp(table: &Table<'_>, name: &str, secrets: &mut Vec<At<String>>) -> Option<SftpConnection> {
+    let host = table.required("host").and_then(|value| value.text());
+    let user = table.required("user").and_then(|value| value.text());
+    let port = table.get("port").map_or(Some(22), |value| value.integer(1, 65_535).and_then(|port| u16::try_from(port).ok()));
+    let mut secret = |key: &str| table.get(key).and_then(|value| secret_only(&value, secrets));
+    let (password, key, key_passphrase) = (secret("password"), secret("key"), secret("key_passphrase"));
+    let has_login = ["password", "key"].iter().any(|key| table.get(key).is_some());
+    if !has_login && table.get("agent").is_none() {
+        table.sink().error_help(
+            "NF503",
+            &table.span(),
+            format!("`{name}` has neither `key` nor `password`"),
+            "",
+            "for example `key = { secret = \"partner-ssh-key\" }`",
+        );
+    }
+    let host_keys = host_keys(table, name);
+    let timeouts = timeouts(table);
+    Some(SftpConnection {
+        host: host?.value,
+        port: port?,
+        user: user?.value,
+        password,
+        key,
+        key_passphrase,
+        host_keys: host_keys?,
+        timeouts,
+    })
+}
+
+fn host_keys(table: &Table<'_>, name: &str) -> Option<Vec<String>> {
+    let Some(keys) = table.texts("host_key") else {
+        table.sink().warn(
+            "NF501",
+            &table.span(),
+            format!("no host key is pinned for `{name}`, so no run will log in"),
+            format!("`nightferry connection trust {name}` shows the server's key and writes it after a yes"),
+        );
+        return Some(Vec::new());
+    };
+    let mut good = true;
+    for key in &keys {
+        let hash = key.value.strip_prefix("SHA256:").unwrap_or_default();
+        if hash.is_empty() || !hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-=".contains(&byte)) {
+            table.sink().error_help(
+                "NF504",
+                &key.span,
+                "a host key is pinned by its SHA-256 fingerprint",
+                "not `SHA256:…`",
+                format!("`nightferry connection trust {name}` writes it"),
+            );
+            good = false;
+        }
+    }
+    good.then(|| keys.into_iter().map(|key| key.value).collect())
+}
+
+fn timeouts(table: &Table<'_>) -> SftpTimeouts {
+    let mut timeouts = SftpTimeouts::default();
+    let mut take = |value: Option<Value<'_>>, slot: fn(&mut SftpTimeouts) -> &mut std::time::Duration| {
+        if let Some(read) = value.as_ref().and_then(duration) {
+            *slot(&mut timeouts) = read;
+        }
+    };
+    take(table.get("timeout"), |timeouts| &mut timeouts.operation);
+    if let Some(inner) = table.table("timeouts") {
+        take(inner.get("connect"), |timeouts| &mut timeouts.connect);
+        take(inner.get("handshake"), |timeouts| &mut timeouts.handshake);
+        take(inner.get("login"), |timeouts| &mut timeouts.login);
+        take(inner.get("operation"), |timeouts| &mut timeouts.operation);
+        inner.end();
+    }
+    timeouts
+}
+
+fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnection> {
+    let base_url = table.required("base_url").and_then(|value| base_url(&value));
+    let timeout = table.get("timeout").map_or(Some(std::time::Duration::from_secs(30)), |value| duration(&value));
+    let headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
+    let bearer = table.table("auth").map_or(Some(None), |auth| read_auth(auth, secrets));
+    let (mut concurrency, mut per_second) = (4, None);
+    if let Some(rate) = table.table("rate") {
+        let number = |key: &str| rate.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok());
+        concurrency = number("concurrency").unwrap_or(concurrency);
+        per_second = number("per_second");
+        rate.end();
+    }
+    Some(HttpConnection { base_url: base_url?, headers, bearer: bearer?, timeout: timeout?, concurrency, per_second })
+}
+
+fn base_url(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let url = reqwest::Url::parse(&text.value).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    if url.is_none() {
+        value.sink().error_help(
+            "NF505",
+            &text.span,
+            "`base_url` is scheme, host and, if need be, a path",
+            "not such an address",
+            "for example `\"https://erp.example.com/api\"`; no user, password, query or fragment",
+        );
+    }
+    url.map(|_| text.value.trim_end_matches('/').to_owned())
+}
+
+fn read_headers(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Vec<(String, SecretText)> {
+    let mut headers = Vec::new();
+    for (name, value) in table.entries() {
+        check_header(table.sink(), &name);
+        let text = match value.node() {
+            toml::de::DeValue::Table(_) => secret_only(&value, secrets).map(SecretText::Secret),
+            _ => value.text().filter(|text| check_header(table.sink(), text)).map(|text| SecretText::Plain(text.value)),
+        };
+        headers.extend(text.map(|text| (name.value, text)));
+    }
+    headers
+}
+
+/// A header's name or value may not hold a line break or another control character.
+pub fn check_header(sink: &Sink<'_>, text: &At<String>) -> bool {
+    let good = !text.value.is_empty() && !text.value.chars().any(char::is_control);
+    if !good {
+        sink.error("NF506", &text.span, "a header may not be empty or hold a line break", "");
+    }
+    good
+}
+
+fn read_auth(auth: Table<'_>, secrets: &mut Vec<At<String>>) -> Option<Option<SecretRef>> {
+    let kind = auth.required("kind").and_then(|value| value.text());
+    let token = match kind.as_ref().map(|kind| kind.value.as_str()) {
+        Some("bearer") => auth.required("token").and_then(|value| secret_only(&value, secrets)),
+        Some("api_key" | "basic" | "oauth2" | "jwt" | "hmac") => {
+            if let Some(kind) = kind {
+                let message = format!("auth of kind `{}` is not in this version yet", kind.value);
+                auth.sink().error("NF191", &kind.span, message, "only `bearer` is");
+            }
+            return None;
+        }
+        Some(other) => {
+            let span = kind.as_ref().map(|kind| kind.span.clone()).unwrap_or_default();
+            auth.sink().error("NF104", &span, format!("`{other}` is not a kind of auth"), "in this version: `bearer`");
+            None
+        }
+        None => None,
+    };
+    auth.end();
+    token.map(Some)
+}
+
+/// `{ secret = "NAME" }`. Anything else would be a secret in a file.
+fn secret_only(value: &Value<'_>, secrets: &mut Vec<At<String>>) -> Option<SecretRef> {
+    if !matches!(value.node(), toml::de::DeValue::Table(_)) {
+        value.sink().error_help(
+            "NF507",
+            &value.span(),
+            "a secret is never written in a file",
+            "",
+            "write `{ secret = \"NAME\" }`, and put the value into $CREDENTIALS_DIRECTORY/NAME or $NIGHTFERRY_SECRET_NAME",
+        );
+        return None;
+    }
+    let table = value.table("secret")?;
+    let name = table.required("secret").and_then(|value| value.text());
+    table.end();
+    let name = name?;
+    let plain = !name.value.is_empty()
+        && !name.value.starts_with('.')
+        && name.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !plain {
+        value.sink().error("NF508", &name.span, "a secret's name has letters, digits, `-`, `_` and `.` only", "");
+        return None;
+    }
+    secrets.push(name.clone());
+    Some(SecretRef(name.value))
+}

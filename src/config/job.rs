@@ -1,0 +1,394 @@
+//! A job file: what, when, from where, to where, and what to do when not.
+
+use globset::GlobBuilder;
+use serde_json_path::JsonPath;
+use toml::de::DeValue;
+
+use super::connections::check_header;
+use super::template::date_template;
+use super::tree::{At, Sink, Table, Value};
+use super::unit::{duration, size};
+use crate::domain::job::{
+    Afterwards, BatchRule, BusinessDateRule, DateTemplate, EmptyFile, Idempotency, IfNone, Job, MatchBy, OkWhen,
+    OnUnanswered, PlaybookEntry, ReadyRule, ResponseRule, RetryOn, RetryRule, SeenBefore, Source, Target,
+};
+use crate::domain::name::{ConnectionName, JobName, MappingName};
+use crate::schedule::cron::CronExpr;
+use crate::schedule::zone;
+
+/// A job with the places of what it refers to.
+#[derive(Clone, Debug)]
+pub struct ReadJob {
+    /// The job; `None` when it has a mistake that leaves no meaning.
+    pub job: Option<Job>,
+    /// `[job] mapping`.
+    pub mapping: Option<At<String>>,
+    /// `[source] connection`.
+    pub source: Option<At<String>>,
+    /// `[target] connection`.
+    pub target: Option<At<String>>,
+}
+
+/// Reads a job; `stem` is the name of its file without `.toml`.
+pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>) -> ReadJob {
+    let head = root.required("job").and_then(|value| value.table("job"));
+    let (name, title, mapping) = head.map(|head| read_head(head, stem)).unwrap_or_default();
+    let schedule = root.table("schedule").map_or_else(|| Some(Schedule::unscheduled(timezone)), |table| read_schedule(table, timezone));
+    let source_table = root.required("source").and_then(|value| value.table("source"));
+    let (source, source_place) = source_table.map(read_source).unwrap_or_default();
+    let target_table = root.required("target").and_then(|value| value.table("target"));
+    let (target, target_place) = target_table.map(read_target).unwrap_or_default();
+    if let Some(reconcile) = root.table("reconcile") {
+        reconcile.end();
+    }
+    let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
+    root.end();
+    let job = (|| {
+        let schedule = schedule?;
+        Some(Job {
+            name: JobName::new(name?.value),
+            title: title.unwrap_or_default(),
+            mapping: MappingName::new(mapping.as_ref()?.value.clone()),
+            timezone: schedule.timezone,
+            business_date: schedule.business_date,
+            cron: schedule.cron,
+            source: source?,
+            target: target?,
+            playbook,
+        })
+    })();
+    let _ = sink;
+    ReadJob { job, mapping, source: source_place, target: target_place }
+}
+
+type Head = (Option<At<String>>, Option<String>, Option<At<String>>);
+
+fn read_head(table: Table<'_>, stem: &str) -> Head {
+    let name = table.required("name").and_then(|value| value.text());
+    if let Some(name) = &name {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if name.value.is_empty() || !name.value.bytes().all(plain) {
+            table.sink().error("NF121", &name.span, "a job's name has lower-case letters, digits, `-` and `_` only", "");
+        } else if name.value != stem {
+            let message = format!("this job is `{}`, but its file is `{stem}.toml`", name.value);
+            table.sink().error("NF120", &name.span, message, "name and file must agree");
+        }
+    }
+    let title = table.text("title").map(|title| title.value);
+    let mapping = table.required("mapping").and_then(|value| value.text());
+    table.end();
+    (name, title, mapping)
+}
+
+struct Schedule {
+    timezone: String,
+    business_date: BusinessDateRule,
+    cron: Option<String>,
+}
+
+impl Schedule {
+    fn unscheduled(timezone: Option<&str>) -> Self {
+        let timezone = timezone.unwrap_or("UTC").to_owned();
+        Self { timezone, business_date: BusinessDateRule::SameDay, cron: None }
+    }
+}
+
+fn read_schedule(table: Table<'_>, default_zone: Option<&str>) -> Option<Schedule> {
+    let mut schedule = Schedule::unscheduled(default_zone);
+    let cron = table.text("cron");
+    if let Some(cron) = &cron {
+        match CronExpr::parse(&cron.value) {
+            Ok(_) => schedule.cron = Some(cron.value.clone()),
+            Err(error) => table.sink().error_help("NF401", &cron.span, error.message, "", error.hint),
+        }
+    }
+    match table.text("timezone") {
+        Some(name) if !zone::exists(&name.value) => {
+            let message = format!("`{}` is not a time zone", name.value);
+            table.sink().error_help("NF402", &name.span, message, "", "a name of the IANA list, such as `Europe/Copenhagen`");
+        }
+        Some(name) => schedule.timezone = name.value,
+        None if default_zone.is_none() && cron.is_some() => {
+            let help = "add `timezone = \"Europe/Copenhagen\"` here, or to `[organisation]` in nightferry.toml";
+            table.sink().error_help("NF403", &table.span(), "a schedule needs a time zone", "", help);
+        }
+        None => {}
+    }
+    let known = ["same_day", "previous_day"];
+    schedule.business_date = table.word("business_date", BusinessDateRule::from_word, &known).unwrap_or(BusinessDateRule::SameDay);
+    table.end();
+    Some(schedule)
+}
+
+fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
+    let connection = table.required("connection").and_then(|value| value.text());
+    let sink = table.sink();
+    let template = |key: &str, with_file: bool| table.text(key).and_then(|text| date_template(sink, &text, with_file));
+    let folder = if table.get("folder").is_some() { template("folder", false) } else { Some(DateTemplate(Vec::new())) };
+    let files = table.required("files").and_then(|value| value.text()).and_then(|text| files(sink, &text));
+    let ready = table.get("ready_when").map_or(Some(ReadyRule::UnchangedFor(std::time::Duration::from_secs(10))), |value| ready(&value));
+    let at_least = table.get("at_least").map_or(Some(1), |value| value.integer(0, 1_000_000));
+    let if_none = table.word("if_none", IfNone::from_word, &["wait", "succeed", "fail"]).unwrap_or(IfNone::Wait);
+    let empty_file = table.word("empty_file", EmptyFile::from_word, &["warn", "fail", "ok"]);
+    let seen_before = table.word("seen_before", SeenBefore::from_word, &["skip", "reject", "process"]).unwrap_or(SeenBefore::Skip);
+    let afterwards = table.get("afterwards").map_or(Some(Afterwards::Keep), |value| afterwards(&value));
+    let source = (|| {
+        Some(Source {
+            connection: ConnectionName::new(connection.as_ref()?.value.clone()),
+            folder: folder?,
+            files: files?,
+            ready: ready?,
+            at_least: at_least.and_then(|number| u32::try_from(number).ok())?,
+            if_none,
+            empty_file,
+            seen_before,
+            afterwards: afterwards?,
+        })
+    })();
+    table.end();
+    (source, connection)
+}
+
+fn files(sink: &Sink<'_>, text: &At<String>) -> Option<DateTemplate> {
+    let template = date_template(sink, text, false)?;
+    let sample = template.fill(chrono::NaiveDate::default(), "");
+    if sample.contains('/') {
+        sink.error_help("NF122", &text.span, "`files` is a pattern of names", "it holds a `/`", "put the folder into `folder`");
+        return None;
+    }
+    if let Err(error) = GlobBuilder::new(&sample).literal_separator(true).build() {
+        sink.error("NF122", &text.span, format!("this pattern cannot be used: {}", error.kind()), "");
+        return None;
+    }
+    Some(template)
+}
+
+fn ready(value: &Value<'_>) -> Option<ReadyRule> {
+    let help = "`\"at_once\"`, `{ unchanged_for = \"10s\" }` or `{ done_file = \"{file}.done\" }`";
+    if let DeValue::String(word) = value.node() {
+        if word == "at_once" {
+            return Some(ReadyRule::AtOnce);
+        }
+        value.sink().error_help("NF104", &value.span(), format!("`{word}` does not say when a file is ready"), "", help);
+        return None;
+    }
+    let table = value.table("source.ready_when")?;
+    let rule = match (table.get("unchanged_for"), table.text("done_file")) {
+        (Some(pause), None) => duration(&pause).map(ReadyRule::UnchangedFor),
+        (None, Some(done)) => date_template(table.sink(), &done, true).map(ReadyRule::DoneFile),
+        _ => {
+            table.sink().error_help("NF104", &value.span(), "one rule is needed here", "", help);
+            None
+        }
+    };
+    table.end();
+    rule
+}
+
+fn afterwards(value: &Value<'_>) -> Option<Afterwards> {
+    let help = "`\"keep\"`, `\"delete\"` or `{ move_to = \"/done/{business_date:%Y-%m}\" }`";
+    match value.node() {
+        DeValue::String(word) if word == "keep" => Some(Afterwards::Keep),
+        DeValue::String(word) if word == "delete" => Some(Afterwards::Delete),
+        DeValue::Table(_) => {
+            let table = value.table("source.afterwards")?;
+            let folder = table.required("move_to").and_then(|value| value.text());
+            table.end();
+            date_template(value.sink(), &folder?, false).map(Afterwards::MoveTo)
+        }
+        _ => {
+            value.sink().error_help("NF104", &value.span(), "this does not say what happens to the file", "", help);
+            None
+        }
+    }
+}
+
+fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {
+    let connection = table.required("connection").and_then(|value| value.text());
+    let method = table
+        .word("method", |word| matches!(word, "POST" | "PUT" | "PATCH").then(|| word.to_owned()), &["POST", "PUT", "PATCH"])
+        .unwrap_or_else(|| "POST".to_owned());
+    let path = table.required("path").and_then(|value| path(&value));
+    let headers = table.table("headers").map(|headers| read_headers(&headers)).unwrap_or_default();
+    let batch = table.table("batch").map_or_else(BatchRule::default, read_batch);
+    let idempotency = table.table("idempotency").and_then(read_idempotency);
+    let retry = table.table("retry").map_or_else(RetryRule::default, read_retry);
+    let on_unanswered = on_unanswered(&table, idempotency.is_some());
+    let response = table.table("response").map_or_else(|| Some(default_response()), read_response);
+    let target = (|| {
+        Some(Target {
+            connection: ConnectionName::new(connection.as_ref()?.value.clone()),
+            method,
+            path: path?,
+            headers,
+            batch,
+            idempotency,
+            retry,
+            on_unanswered,
+            response: response?,
+        })
+    })();
+    table.end();
+    (target, connection)
+}
+
+fn path(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if text.value.contains('{') {
+        value.sink().error("NF191", &text.span, "a path from the record is not in this version yet", "would change what is sent");
+        return None;
+    }
+    let good = text.value.starts_with('/') && !text.value.chars().any(|character| character.is_control() || character == ' ');
+    if !good {
+        value.sink().error("NF123", &text.span, "`path` begins with `/` and holds no blank", "");
+    }
+    good.then_some(text.value)
+}
+
+fn read_headers(table: &Table<'_>) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in table.entries() {
+        let good = check_header(table.sink(), &name);
+        if let Some(text) = value.text().filter(|text| check_header(table.sink(), text) && good) {
+            headers.push((name.value, text.value));
+        }
+    }
+    headers
+}
+
+fn read_batch(table: Table<'_>) -> BatchRule {
+    let mut batch = BatchRule::default();
+    if let Some(records) = table.get("records").and_then(|value| value.integer(1, 100_000)) {
+        batch.records = u32::try_from(records).unwrap_or(batch.records);
+    }
+    batch.bytes = table.get("bytes").and_then(|value| size(&value)).unwrap_or(batch.bytes);
+    batch.wrap = table.text("wrap").map(|wrap| wrap.value);
+    table.end();
+    batch
+}
+
+fn read_idempotency(table: Table<'_>) -> Option<Idempotency> {
+    let header = table.required("header").and_then(|value| value.text()).filter(|header| check_header(table.sink(), header));
+    let window = table.get("window").map_or(Some(std::time::Duration::from_secs(86_400)), |value| duration(&value));
+    let quoted = table.get("quoted").is_some_and(|value| value.boolean() == Some(true));
+    table.end();
+    Some(Idempotency { header: header?.value, window: window?, quoted })
+}
+
+fn on_unanswered(table: &Table<'_>, has_key: bool) -> OnUnanswered {
+    let by_default = if has_key { OnUnanswered::Resend } else { OnUnanswered::Hold };
+    let chosen = table.word("on_unanswered", OnUnanswered::from_word, &["resend", "hold"]).unwrap_or(by_default);
+    if let (OnUnanswered::Resend, false, Some(value)) = (chosen, has_key, table.get("on_unanswered")) {
+        let help = "add `idempotency = { header = \"Idempotency-Key\" }` if the target honours one, else `on_unanswered = \"hold\"`";
+        table.sink().error_help("NF124", &value.span(), "without a key, sending again could take effect twice", "", help);
+    }
+    chosen
+}
+
+fn read_retry(table: Table<'_>) -> RetryRule {
+    let mut retry = RetryRule::default();
+    if let Some(attempts) = table.get("attempts").and_then(|value| value.integer(1, 1_000)) {
+        retry.attempts = u32::try_from(attempts).unwrap_or(retry.attempts);
+    }
+    retry.first_wait = table.get("first_wait").and_then(|value| duration(&value)).unwrap_or(retry.first_wait);
+    retry.longest_wait = table.get("longest_wait").and_then(|value| duration(&value)).unwrap_or(retry.longest_wait);
+    retry.on = table.get("on").map(|value| retry_on(&value));
+    table.end();
+    retry
+}
+
+fn retry_on(value: &Value<'_>) -> RetryOn {
+    let mut on = RetryOn { statuses: Vec::new(), timeout: false };
+    for item in value.list(false) {
+        match item.node() {
+            DeValue::String(word) if word == "timeout" => on.timeout = true,
+            DeValue::Integer(_) => {
+                on.statuses.extend(item.integer(400, 599).and_then(|status| u16::try_from(status).ok()));
+            }
+            _ => item.sink().error("NF104", &item.span(), "a status from 400 to 599, or `\"timeout\"`, is needed here", ""),
+        }
+    }
+    on
+}
+
+fn default_response() -> ResponseRule {
+    ResponseRule {
+        accepted: vec![200, 201, 202, 204, 207],
+        each: None,
+        match_by: None,
+        ok_when: None,
+        error_code: None,
+        error_text: None,
+    }
+}
+
+fn read_response(table: Table<'_>) -> Option<ResponseRule> {
+    let mut response = default_response();
+    if let Some(value) = table.get("accepted") {
+        let statuses = value.list(false);
+        response.accepted =
+            statuses.iter().filter_map(|status| status.integer(200, 299)).filter_map(|status| u16::try_from(status).ok()).collect();
+        if statuses.is_empty() {
+            table.sink().error("NF104", &value.span(), "`accepted` needs at least one status", "");
+        }
+    }
+    let json_path = |key: &str| table.text(key).and_then(|text| json_path(table.sink(), text));
+    response.each = json_path("each");
+    response.error_code = json_path("error_code");
+    response.error_text = json_path("error_text");
+    response.match_by = table.table("match").and_then(read_match);
+    response.ok_when = table.table("ok_when").and_then(read_ok_when);
+    if let (Some(value), None) = (table.get("match"), &response.each) {
+        table.sink().error_help("NF125", &value.span(), "`match` needs `each`", "", "for example `each = \"$.results[*]\"`");
+    }
+    table.end();
+    Some(response)
+}
+
+fn json_path(sink: &Sink<'_>, text: At<String>) -> Option<String> {
+    match JsonPath::parse(&text.value) {
+        Ok(_) => Some(text.value),
+        Err(error) => {
+            let message = format!("`{}` is not a JSONPath: {}", text.value, error.message());
+            sink.error_help("NF126", &text.span, message, "", "for example `$.results[*]` or `$.status`");
+            None
+        }
+    }
+}
+
+fn read_match(table: Table<'_>) -> Option<MatchBy> {
+    let ours = table.required("ours").and_then(|value| value.text());
+    let theirs = table.required("theirs").and_then(|value| value.text()).and_then(|text| json_path(table.sink(), text));
+    table.end();
+    Some(MatchBy { ours: ours?.value, theirs: theirs? })
+}
+
+fn read_ok_when(table: Table<'_>) -> Option<OkWhen> {
+    let path = table.required("path").and_then(|value| value.text()).and_then(|text| json_path(table.sink(), text));
+    let is = table.required("is").map(|value| value.list(true)).unwrap_or_default();
+    let words = is.iter().filter_map(|value| match value.node() {
+        DeValue::String(text) => Some(serde_json::Value::from(text.as_ref()).to_string()),
+        DeValue::Boolean(yes) => Some(yes.to_string()),
+        DeValue::Integer(digits) => Some(digits.as_str().to_owned()),
+        _ => {
+            value.sink().error("NF102", &value.span(), "text, a whole number, or true or false is needed here", "");
+            None
+        }
+    });
+    let is = words.collect();
+    table.end();
+    Some(OkWhen { path: path?, is })
+}
+
+fn read_playbook(value: &Value<'_>) -> Vec<PlaybookEntry> {
+    let mut entries = Vec::new();
+    for entry in value.list(false) {
+        let Some(table) = entry.table("playbook") else { continue };
+        let text = |key: &str| table.text(key).map(|text| text.value).unwrap_or_default();
+        let when = table.required("when").and_then(|value| value.text()).map(|text| text.value);
+        let (means, action, who, within) = (text("means"), text("do"), text("who"), text("within"));
+        entries.extend(when.map(|when| PlaybookEntry { when, means, action, who, within }));
+        table.end();
+    }
+    entries
+}

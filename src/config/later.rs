@@ -1,0 +1,94 @@
+//! Words of the language that this version does not act on. Never silent: an error where they would change what is
+//! sent or proven, one warning a file where they would not.
+
+/// What not acting on a word means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// Written for people; there is nothing to act on.
+    Documented,
+    /// Another command will act on it; a run by hand is the same without it.
+    NotActedOn,
+    /// A run would be something else without it.
+    ChangesWhatIsSent,
+}
+
+const DOCUMENTED: &[&str] = &[
+    "mapping.title", "mapping.owner", "fields.*.note", "job.tags", "job.enabled", "integration", "organisation.language",
+    "*.notes", "*.rotation",
+];
+
+const NOT_ACTED_ON: &[&str] = &[
+    // nightferry.toml
+    "server", "retention", "daily_summary", "notify", "telemetry", "docs", "limits", "paths.calendars",
+    // jobs
+    "schedule.calendar", "schedule.on_holiday", "schedule.misfire", "schedule.max_lateness", "schedule.overlap",
+    "schedule.expected_by", "schedule.timeout", "schedule.or_records", "schedule.quiet_alert", "schedule.after_job",
+    "alerts", "reconcile.key", "reconcile.sign_off", "reconcile.on_break", "target.response.reference",
+    // mappings
+    "sample", "tests", "fields.*.pii", "record.sorted",
+    // connections
+    "*.keepalive", "*.sessions",
+];
+
+const CHANGES_WHAT_IS_SENT: &[&str] = &[
+    // jobs
+    "format", "measures", "reconcile.ask_target", "target.acknowledgement", "source.kind", "source.regex", "source.order",
+    "source.at_most", "source.sequence", "source.path", "source.verify", "source.method", "source.each", "source.next_page",
+    "source.watermark", "source.accept", "source.event", "source.events", "source.deduplicate", "source.answer",
+    "source.max_body", "target.kind", "target.folder", "target.file", "target.write", "target.if_exists",
+    "target.done_file", "target.checksum", "target.if_empty", "target.afterwards", "target.idempotency.from",
+    "schedule.business_date=previous_business_day",
+    // mappings
+    "layouts", "checks", "controls", "changes", "input.header_row", "input.skip_rows", "input.ragged", "input.line_length",
+    "input.sheet", "input.each", "input.format=fixed", "input.format=json", "input.format=jsonl", "input.format=xlsx",
+    "input.format=xml", "record.group_by", "record.on_conflict", "record.order_lines_by", "lookups.*.same_file",
+    "rejects.unit=record", "rejects.unit=file", "output.format=jsonl", "output.format=form", "output.format=csv",
+    "output.format=fixed", "output.format=xlsx", "output.format=xml", "output.delimiter", "output.quote",
+    "output.encoding", "output.line_ending", "output.header", "output.trailer", "output.date", "output.datetime",
+    "output.decimal_mark", "fields.*.cases", "fields.*.when", "fields.*.unique", "fields.*.not_before",
+    "fields.*.not_after", "fields.*.min_length", "fields.*.max_length", "fields.*.implied_decimals",
+    "fields.*.negative_when", "fields.*.optional_column", "fields.*.type=time", "fields.*.type=datetime",
+    // connections
+    "*.engine", "*.agent", "*.legacy_algorithms", "*.api_version", "*.ca", "*.client_certificate", "*.client_key",
+    "*.proxy", "*.follow_redirects", "*.rate.per_minute", "*.rate.burst",
+];
+
+/// What `path` (`table.key`, or `table.key=value`) is; `None`: no word of the language.
+pub fn later(path: &str) -> Option<Later> {
+    let listed = |list: &[&str]| list.iter().any(|pattern| matches(pattern, path));
+    if listed(DOCUMENTED) {
+        Some(Later::Documented)
+    } else if listed(NOT_ACTED_ON) {
+        Some(Later::NotActedOn)
+    } else if listed(CHANGES_WHAT_IS_SENT) {
+        Some(Later::ChangesWhatIsSent)
+    } else {
+        None
+    }
+}
+
+/// `*` stands for one name, which may hold dots itself (`fields."a.b".note`). A connection's table begins with `@`, so
+/// that its `*` never stands for a table of another file.
+fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some(("", tail)) => path.starts_with('@') && path.ends_with(tail),
+        Some((head, tail)) => path.len() > head.len() + tail.len() && path.starts_with(head) && path.ends_with(tail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_apart_by_what_ignoring_them_would_mean() {
+        assert_eq!(later("fields.customer.email.note"), Some(Later::Documented));
+        assert_eq!(later("schedule.misfire"), Some(Later::NotActedOn));
+        assert_eq!(later("record.group_by"), Some(Later::ChangesWhatIsSent));
+        assert_eq!(later("input.format=xlsx"), Some(Later::ChangesWhatIsSent));
+        assert_eq!(later("@erp.proxy"), Some(Later::ChangesWhatIsSent));
+        assert_eq!(later("job.proxy"), None);
+        assert_eq!(later("source.foldr"), None);
+    }
+}

@@ -1,0 +1,388 @@
+//! A project: the folder with `nightferry.toml`, and what one job uses of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::connections::{self, ReadConnection};
+use super::diagnostic::Problems;
+use super::job::{self, ReadJob};
+use super::mapping;
+use super::secret::Secrets;
+use super::tree::{At, Sink, Table};
+use crate::domain::job::{Connection, Job, SecretRef};
+use crate::domain::name::ConnectionName;
+use crate::mapping::spec::{Auto, MappingSpec, Origin};
+use crate::ports::SecretSource;
+use crate::schedule::zone;
+
+/// An installation, from `nightferry.toml`.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder with `nightferry.toml`.
+    pub root: PathBuf,
+    /// `[organisation] name`.
+    pub organisation: String,
+    /// `[organisation] timezone`.
+    pub timezone: Option<String>,
+    /// `[paths] data`, relative to the root or absolute.
+    pub data: Option<PathBuf>,
+    jobs: PathBuf,
+    mappings: PathBuf,
+}
+
+/// A job that is valid, with everything it uses.
+#[derive(Clone, Debug)]
+pub struct LoadedJob {
+    /// The job.
+    pub job: Job,
+    /// Its mapping.
+    pub mapping: MappingSpec,
+    /// The texts behind the mapping.
+    pub pinned: Pinned,
+    /// Its connections.
+    pub connections: BTreeMap<ConnectionName, Connection>,
+    /// What is worth a look.
+    pub warnings: Problems,
+}
+
+/// Why a job cannot be loaded.
+#[derive(Clone, Debug)]
+pub enum LoadError {
+    /// There is no such job.
+    UnknownJob {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A file that it uses is not valid.
+    Invalid(Problems),
+}
+
+/// The texts that a mapping was compiled from: enough to compile it again, whatever has become of the files.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Pinned {
+    name: String,
+    path: String,
+    text: String,
+    lookups: BTreeMap<String, String>,
+}
+
+/// Texts of the project by relative path: from disk, or from what a run pinned. Remembers what was read.
+pub struct Texts<'a> {
+    root: Option<&'a Path>,
+    read: BTreeMap<String, String>,
+}
+
+impl Texts<'_> {
+    /// The text at a path relative to the project.
+    pub fn read(&mut self, path: &str) -> std::io::Result<String> {
+        if let Some(text) = self.read.get(path) {
+            return Ok(text.clone());
+        }
+        let root = self.root.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+        let text = fs::read_to_string(root.join(path))?;
+        self.read.insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+}
+
+impl Pinned {
+    /// Compiles the mapping as it was.
+    pub fn compile(&self) -> Result<MappingSpec, Problems> {
+        let mut texts = Texts { root: None, read: self.lookups.clone() };
+        let (spec, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
+        spec.filter(|_| problems.errors() == 0).ok_or(problems)
+    }
+}
+
+fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (Option<MappingSpec>, Problems) {
+    let sink = Sink::new(path, text);
+    let tree = sink.parse();
+    let spec = mapping::read(&sink, Table::root(&sink, &tree), name, texts);
+    let spec = spec.filter(|_| sink.is_clean());
+    (spec, sink.finish())
+}
+
+impl Project {
+    /// Walks up from `start` to the folder with `nightferry.toml`.
+    pub fn find(start: &Path) -> Option<PathBuf> {
+        start.ancestors().find(|folder| folder.join("nightferry.toml").is_file()).map(Path::to_owned)
+    }
+
+    /// Reads `nightferry.toml`.
+    pub fn open(root: &Path) -> Result<Self, Problems> {
+        let (project, problems) = Self::read(root);
+        if problems.errors() == 0 { Ok(project) } else { Err(problems) }
+    }
+
+    fn read(root: &Path) -> (Self, Problems) {
+        let mut project = Self {
+            root: root.to_owned(),
+            organisation: String::new(),
+            timezone: None,
+            data: None,
+            jobs: PathBuf::from("jobs"),
+            mappings: PathBuf::from("mappings"),
+        };
+        let problems = with_file(root, "nightferry.toml", |sink, table| {
+            if let Some(organisation) = table.table("organisation") {
+                project.organisation = organisation.text("name").map(|name| name.value).unwrap_or_default();
+                project.timezone = organisation.text("timezone").and_then(|name| known_zone(sink, name));
+                organisation.end();
+            }
+            if let Some(paths) = table.table("paths") {
+                project.data = paths.text("data").map(|path| PathBuf::from(path.value));
+                let folder = |key: &str| paths.text(key).map(|path| PathBuf::from(path.value));
+                project.jobs = folder("jobs").unwrap_or_else(|| project.jobs.clone());
+                project.mappings = folder("mappings").unwrap_or_else(|| project.mappings.clone());
+                paths.end();
+            }
+            table.end();
+        });
+        (project, problems)
+    }
+
+    /// Names of the jobs, from their files.
+    pub fn job_names(&self) -> Vec<String> {
+        stems(&self.root.join(&self.jobs))
+    }
+
+    fn mapping_names(&self) -> Vec<String> {
+        stems(&self.root.join(&self.mappings))
+    }
+
+    fn job_path(&self, name: &str) -> String {
+        relative(&self.jobs, name)
+    }
+
+    fn mapping_path(&self, name: &str) -> String {
+        relative(&self.mappings, name)
+    }
+}
+
+fn relative(folder: &Path, name: &str) -> String {
+    folder.join(format!("{name}.toml")).display().to_string()
+}
+
+fn known_zone(sink: &Sink<'_>, name: At<String>) -> Option<String> {
+    if zone::exists(&name.value) {
+        return Some(name.value);
+    }
+    let message = format!("`{}` is not a time zone", name.value);
+    sink.error_help("NF402", &name.span, message, "", "a name of the IANA list, such as `Europe/Copenhagen`");
+    None
+}
+
+/// Stems of the `.toml` files of a folder, sorted; a folder that is not there has none.
+fn stems(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut stems: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned))
+        .collect();
+    stems.sort();
+    stems
+}
+
+/// Reads one file of the project and walks it; a file that cannot be read is a problem too.
+fn with_file(root: &Path, path: &str, walk: impl FnOnce(&Sink<'_>, Table<'_>)) -> Problems {
+    match fs::read_to_string(root.join(path)) {
+        Ok(text) => {
+            let sink = Sink::new(path, &text);
+            let tree = sink.parse();
+            walk(&sink, Table::root(&sink, &tree));
+            sink.finish()
+        }
+        Err(error) => {
+            let sink = Sink::new(path, "");
+            sink.error("NF114", &(0..0), format!("`{path}` cannot be read: {error}"), "");
+            sink.finish()
+        }
+    }
+}
+
+/// Loads a job. Only the files that it uses must be valid, so that one typo elsewhere does not stop payments.
+pub fn load_job(project: &Project, name: &str) -> Result<LoadedJob, LoadError> {
+    let known = project.job_names();
+    if !known.iter().any(|job| job == name) {
+        return Err(LoadError::UnknownJob { name: name.to_owned(), known });
+    }
+    let mut loading = Loading::new(project);
+    let loaded = loading.job(name);
+    let mut problems = loading.problems;
+    problems.sort();
+    match loaded {
+        Some((job, mapping, pinned, connections)) if problems.errors() == 0 => {
+            Ok(LoadedJob { job, mapping, pinned, connections, warnings: problems })
+        }
+        _ => Err(LoadError::Invalid(problems)),
+    }
+}
+
+/// Every connection of the project, for the commands that work with one.
+pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Connection>, Problems> {
+    let mut loading = Loading::new(project);
+    let read = loading.connections(None);
+    if loading.problems.errors() > 0 {
+        return Err(loading.problems);
+    }
+    Ok(read.into_iter().filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
+}
+
+/// Every mistake of every file, at once. With `paths` only what stands in those files.
+pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool) -> Problems {
+    let (project, problems) = Project::read(root);
+    let mut loading = Loading { project: &project, problems };
+    let read = loading.connections(None);
+    let mut used = BTreeSet::new();
+    for name in project.job_names() {
+        used.extend(loading.job(&name).map(|(job, ..)| job.mapping.as_str().to_owned()));
+    }
+    for name in project.mapping_names() {
+        if !used.contains(&name) {
+            loading.mapping(&name);
+        }
+    }
+    loading.secrets(&read, secrets, secrets_are_errors);
+    let mut problems = loading.problems;
+    if !paths.is_empty() {
+        let wanted: Vec<PathBuf> = paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        problems.diagnostics.retain(|diagnostic| {
+            root.join(&diagnostic.path)
+                .canonicalize()
+                .is_ok_and(|path| wanted.iter().any(|wanted| path.starts_with(wanted)))
+        });
+    }
+    problems.sort();
+    problems
+}
+
+type Parts = (Job, MappingSpec, Pinned, BTreeMap<ConnectionName, Connection>);
+
+/// Reads files and collects what is wrong with them.
+struct Loading<'p> {
+    project: &'p Project,
+    problems: Problems,
+}
+
+impl<'p> Loading<'p> {
+    fn new(project: &'p Project) -> Self {
+        Self { project, problems: Problems::default() }
+    }
+
+    fn connections(&mut self, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
+        let mut read = BTreeMap::new();
+        let found = with_file(&self.project.root, "connections.toml", |sink, root| {
+            read = connections::read(sink, &root, only);
+        });
+        self.problems.merge(found);
+        read
+    }
+
+    fn mapping(&mut self, name: &str) -> Option<(MappingSpec, Pinned)> {
+        let path = self.project.mapping_path(name);
+        let text = match fs::read_to_string(self.project.root.join(&path)) {
+            Ok(text) => text,
+            Err(error) => {
+                let sink = Sink::new(&path, "");
+                sink.error("NF114", &(0..0), format!("`{path}` cannot be read: {error}"), "");
+                self.problems.merge(sink.finish());
+                return None;
+            }
+        };
+        let mut texts = Texts { root: Some(&self.project.root), read: BTreeMap::new() };
+        let (spec, problems) = compile_mapping(&path, &text, name, &mut texts);
+        self.problems.merge(problems);
+        let pinned = Pinned { name: name.to_owned(), path, text, lookups: texts.read };
+        spec.map(|spec| (spec, pinned))
+    }
+
+    fn job(&mut self, name: &str) -> Option<Parts> {
+        let path = self.project.job_path(name);
+        let (root, timezone) = (self.project.root.clone(), self.project.timezone.clone());
+        let mut parts = None;
+        let found = with_file(&root, &path, |sink, table| {
+            let read = job::read(sink, table, name, timezone.as_deref());
+            parts = self.resolve(sink, read);
+        });
+        self.problems.merge(found);
+        parts
+    }
+
+    /// Follows the references of a job; what is missing is shown where it is named.
+    fn resolve(&mut self, sink: &Sink<'_>, read: ReadJob) -> Option<Parts> {
+        let mapping = read.mapping.and_then(|named| {
+            if !self.project.mapping_names().contains(&named.value) {
+                let message = format!("there is no mapping `{}`", named.value);
+                sink.error("NF127", &named.span, message, &format!("no file {}", self.project.mapping_path(&named.value)));
+                return None;
+            }
+            self.mapping(&named.value)
+        });
+        let names: Vec<&str> = [&read.source, &read.target].into_iter().flatten().map(|at| at.value.as_str()).collect();
+        let connections = self.connections(Some(&names));
+        let source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
+        let target = find(sink, &connections, read.target.as_ref(), &["http"]);
+        let (job, (spec, pinned)) = (read.job?, mapping?);
+        if let Some(idempotency) = &job.target.idempotency {
+            check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());
+        }
+        let connections = [source?, target?].into_iter().map(|one| (one.name.clone(), one)).collect();
+        Some((job, spec, pinned, connections))
+    }
+
+    fn secrets(&mut self, read: &BTreeMap<String, ReadConnection>, secrets: &Secrets, as_errors: bool) {
+        let found = with_file(&self.project.root, "connections.toml", |sink, _| {
+            for named in read.values().flat_map(|connection| &connection.secrets) {
+                if let Err(message) = secrets.secret(&SecretRef(named.value.clone())) {
+                    let help = "systemd: `LoadCredentialEncrypted=`; containers: a mounted file and `…_FILE`";
+                    if as_errors {
+                        sink.error_help("NF502", &named.span, message, "", help);
+                    } else {
+                        sink.warn("NF502", &named.span, message, help);
+                    }
+                }
+            }
+        });
+        self.problems.merge(found);
+    }
+}
+
+fn find(
+    sink: &Sink<'_>,
+    connections: &BTreeMap<String, ReadConnection>,
+    named: Option<&At<String>>,
+    kinds: &[&str],
+) -> Option<Connection> {
+    let named = named?;
+    let Some(read) = connections.get(&named.value) else {
+        let message = format!("there is no connection `{}`", named.value);
+        sink.error("NF127", &named.span, message, "no table of this name in connections.toml");
+        return None;
+    };
+    if read.kind.as_deref().is_some_and(|kind| !kinds.contains(&kind)) {
+        let is = read.kind.as_deref().unwrap_or_default();
+        let wanted = kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
+        sink.error("NF128", &named.span, format!("`{}` is of kind `{is}`", named.value), &format!("{wanted} is needed here"));
+        return None;
+    }
+    read.connection.clone()
+}
+
+/// With `auto = "run"` every run would send another body under another key: nothing would ever be recognised again.
+fn check_run_in_key(sink: &Sink<'_>, spec: &MappingSpec, header: &str, target: Option<&At<String>>) {
+    let field = spec.fields.iter().find(|field| matches!(field.origin, Origin::Auto(Auto::Run)));
+    if let (Some(field), Some(target)) = (field, target) {
+        let message = format!(
+            "the mapping sends the run's id (`{}`), so `{header}` could never recognise a batch again",
+            field.target.join(".")
+        );
+        sink.error_help("NF129", &target.span, message, "", "leave the field out, or use `auto = \"file.name\"`");
+    }
+}

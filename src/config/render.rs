@@ -1,0 +1,55 @@
+//! Shows diagnostics: for people with the line and a caret, for machines as JSON.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_json::json;
+
+use super::diagnostic::{Diagnostic, Problems, Severity};
+
+/// All diagnostics as text, one after the other.
+pub fn render(problems: &Problems, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut text = String::new();
+    for diagnostic in &problems.diagnostics {
+        let source = problems.sources.get(&diagnostic.path).map_or("", String::as_str);
+        text.push_str(&one(diagnostic, source, &renderer));
+        text.push_str("\n\n");
+    }
+    text
+}
+
+fn one(diagnostic: &Diagnostic, source: &str, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let span = diagnostic.span.start.min(source.len())..diagnostic.span.end.min(source.len());
+    let mark = AnnotationKind::Primary.span(span).label((!diagnostic.label.is_empty()).then_some(diagnostic.label.as_str()));
+    let mut group = level
+        .primary_title(diagnostic.message.as_str())
+        .id(diagnostic.code)
+        .element(Snippet::source(source).path(diagnostic.path.as_str()).annotation(mark));
+    for help in &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group]).to_string()
+}
+
+/// `{ errors, warnings, diagnostics: [ { code, severity, path, line, column, message, help } ] }`.
+pub fn to_json(problems: &Problems) -> serde_json::Value {
+    let diagnostics: Vec<_> = problems
+        .diagnostics
+        .iter()
+        .map(|diagnostic| {
+            json!({
+                "code": diagnostic.code,
+                "severity": if diagnostic.is_error() { "error" } else { "warning" },
+                "path": diagnostic.path,
+                "line": diagnostic.line,
+                "column": diagnostic.column,
+                "message": diagnostic.message,
+                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            })
+        })
+        .collect();
+    json!({ "errors": problems.errors(), "warnings": problems.warnings(), "diagnostics": diagnostics })
+}

@@ -1,0 +1,346 @@
+//! Reading the spanned tree of a TOML file: every getter notes what it took and what is wrong, and goes on.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Problems, Severity};
+use super::later::{Later, later};
+
+/// A value with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Its bytes in the file; of a text those inside the quotation marks.
+    pub span: Range<usize>,
+}
+
+/// Collects what is wrong in one file.
+pub struct Sink<'t> {
+    path: String,
+    text: &'t str,
+    found: RefCell<Vec<Diagnostic>>,
+    not_acted_on: RefCell<Vec<String>>,
+}
+
+impl<'t> Sink<'t> {
+    /// For a file at `path`, relative to the project.
+    pub fn new(path: &str, text: &'t str) -> Self {
+        Self { path: path.to_owned(), text, found: RefCell::default(), not_acted_on: RefCell::default() }
+    }
+
+    /// Parses the file; syntax errors are collected, and what can be read is read.
+    pub fn parse(&self) -> Spanned<DeTable<'t>> {
+        let (tree, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            self.error("NF100", &span, error.message().to_owned(), "TOML cannot be read on from here");
+        }
+        tree
+    }
+
+    /// Notes an error.
+    pub fn error(&self, code: &'static str, span: &Range<usize>, message: impl Into<String>, label: &str) {
+        self.note(Severity::Error, code, span, message.into(), label, Vec::new());
+    }
+
+    /// Notes an error with what to do about it.
+    pub fn error_help(
+        &self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) {
+        self.note(Severity::Error, code, span, message.into(), label, vec![help.into()]);
+    }
+
+    /// Notes a warning with what to do about it.
+    pub fn warn(&self, code: &'static str, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.note(Severity::Warning, code, span, message.into(), "", vec![help.into()]);
+    }
+
+    fn note(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+        label: &str,
+        help: Vec<String>,
+    ) {
+        let end = span.end.min(self.text.len());
+        let span = self.text.floor_char_boundary(span.start.min(end))..self.text.ceil_char_boundary(end);
+        let before = &self.text[..span.start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        self.found.borrow_mut().push(Diagnostic {
+            code,
+            severity,
+            path: self.path.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            span,
+            message,
+            label: label.to_owned(),
+            help,
+        });
+    }
+
+    /// True while no error was noted.
+    pub fn is_clean(&self) -> bool {
+        !self.found.borrow().iter().any(Diagnostic::is_error)
+    }
+
+    /// Everything found; the words that this version does not act on become one warning.
+    pub fn finish(self) -> Problems {
+        let words = self.not_acted_on.take();
+        if !words.is_empty() {
+            let message = format!("this version reads but does not act on: {}", words.join(", "));
+            self.warn("NF190", &(0..0), message, "nothing about a run by hand changes; other commands will use them");
+        }
+        let sources = [(self.path, self.text.to_owned())].into();
+        Problems { diagnostics: self.found.into_inner(), sources }
+    }
+
+    /// The place of a value; of a text without its quotation marks.
+    fn inner(&self, node: &Spanned<DeValue<'_>>) -> Range<usize> {
+        let span = node.span();
+        if !matches!(node.get_ref(), DeValue::String(_)) {
+            return span;
+        }
+        let marks = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|marks| self.text[span.clone()].starts_with(marks));
+        let width = marks.map_or(0, str::len);
+        span.start + width..(span.end - width).max(span.start + width)
+    }
+}
+
+/// A value of the file.
+#[derive(Clone, Copy)]
+pub struct Value<'t> {
+    sink: &'t Sink<'t>,
+    node: &'t Spanned<DeValue<'t>>,
+}
+
+impl<'t> Value<'t> {
+    /// Its place.
+    pub fn span(&self) -> Range<usize> {
+        self.sink.inner(self.node)
+    }
+
+    /// The tree node.
+    pub fn node(&self) -> &'t DeValue<'t> {
+        self.node.get_ref()
+    }
+
+    /// Where its mistakes go.
+    pub fn sink(&self) -> &'t Sink<'t> {
+        self.sink
+    }
+
+    fn wrong(&self, wanted: &str) {
+        let is = match self.node() {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.sink.error("NF102", &self.span(), format!("{wanted} is needed here, this is {is}"), &format!("not {wanted}"));
+    }
+
+    /// Text.
+    pub fn text(&self) -> Option<At<String>> {
+        match self.node() {
+            DeValue::String(text) => Some(At { value: text.clone().into_owned(), span: self.span() }),
+            _ => {
+                self.wrong("text in quotation marks");
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
+        if let DeValue::Boolean(yes) = self.node() {
+            return Some(*yes);
+        }
+        self.wrong("`true` or `false`");
+        None
+    }
+
+    /// A whole number within limits.
+    pub fn integer(&self, least: u64, most: u64) -> Option<u64> {
+        let DeValue::Integer(digits) = self.node() else {
+            self.wrong("a whole number");
+            return None;
+        };
+        let number = i128::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).unwrap_or(i128::MAX);
+        if number < i128::from(least) || number > i128::from(most) {
+            self.sink.error("NF104", &self.span(), format!("a whole number from {least} to {most} is needed here"), "");
+            return None;
+        }
+        u64::try_from(number).ok()
+    }
+
+    /// A list of values; a single value counts as a list of one where `or_one`.
+    pub fn list(&self, or_one: bool) -> Vec<Value<'t>> {
+        match self.node() {
+            DeValue::Array(items) => items.iter().map(|node| Value { sink: self.sink, node }).collect(),
+            _ if or_one => vec![*self],
+            _ => {
+                self.wrong("a list");
+                Vec::new()
+            }
+        }
+    }
+
+    /// A table.
+    pub fn table(&self, name: &str) -> Option<Table<'t>> {
+        match self.node() {
+            DeValue::Table(entries) => {
+                let taken = RefCell::default();
+                Some(Table { sink: self.sink, entries, name: name.to_owned(), span: self.node.span(), taken })
+            }
+            _ => {
+                self.wrong("a table");
+                None
+            }
+        }
+    }
+}
+
+/// A table of the file; remembers which keys were taken.
+pub struct Table<'t> {
+    sink: &'t Sink<'t>,
+    entries: &'t DeTable<'t>,
+    name: String,
+    span: Range<usize>,
+    taken: RefCell<BTreeSet<String>>,
+}
+
+impl<'t> Table<'t> {
+    /// The whole file.
+    pub fn root(sink: &'t Sink<'t>, tree: &'t Spanned<DeTable<'t>>) -> Self {
+        Self { sink, entries: tree.get_ref(), name: String::new(), span: 0..0, taken: RefCell::default() }
+    }
+
+    /// Its place.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Where its mistakes go.
+    pub fn sink(&self) -> &'t Sink<'t> {
+        self.sink
+    }
+
+    /// A value, if it is there.
+    pub fn get(&self, key: &str) -> Option<Value<'t>> {
+        self.taken.borrow_mut().insert(key.to_owned());
+        self.entries.get(key).map(|node| Value { sink: self.sink, node })
+    }
+
+    /// Whether a key is there, without taking it.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// A value that must be there.
+    pub fn required(&self, key: &str) -> Option<Value<'t>> {
+        let value = self.get(key);
+        if value.is_none() {
+            let place = if self.name.is_empty() { "this file".to_owned() } else { format!("`{}`", self.name) };
+            self.sink.error("NF103", &self.span, format!("{place} needs `{key}`"), "");
+        }
+        value
+    }
+
+    /// Text, if it is there.
+    pub fn text(&self, key: &str) -> Option<At<String>> {
+        self.get(key)?.text()
+    }
+
+    /// Texts, if they are there; a single text counts as a list of one.
+    pub fn texts(&self, key: &str) -> Option<Vec<At<String>>> {
+        Some(self.get(key)?.list(true).iter().filter_map(Value::text).collect())
+    }
+
+    /// A word that `parse` knows, if it is there.
+    pub fn word<T>(&self, key: &str, parse: impl FnOnce(&str) -> Option<T>, known: &[&str]) -> Option<T> {
+        let text = self.text(key)?;
+        let parsed = parse(&text.value);
+        if parsed.is_none() && !self.sink.is_later_word(&self.name, key, &text) {
+            let known = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+            self.sink.error("NF104", &text.span, format!("`{}` is not a value of `{key}`", text.value), &format!("one of {known}"));
+        }
+        parsed
+    }
+
+    /// A table inside this one, if it is there.
+    pub fn table(&self, key: &str) -> Option<Table<'t>> {
+        self.get(key)?.table(&self.path_of(key))
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    /// Every key with its place and value, in the order of the file. All count as taken.
+    pub fn entries(&self) -> Vec<(At<String>, Value<'t>)> {
+        let mut entries: Vec<_> = self
+            .entries
+            .iter()
+            .map(|(key, node)| {
+                self.taken.borrow_mut().insert(key.get_ref().to_string());
+                (At { value: key.get_ref().to_string(), span: key.span() }, Value { sink: self.sink, node })
+            })
+            .collect();
+        entries.sort_by_key(|(key, _)| key.span.start);
+        entries
+    }
+
+    /// Ends the reading: a key that nobody took is unknown, or a word of a later version.
+    pub fn end(self) {
+        let mut left: Vec<_> = self.entries.keys().filter(|key| !self.taken.borrow().contains(key.get_ref().as_ref())).collect();
+        left.sort_by_key(|key| key.span().start);
+        for key in left {
+            let path = self.path_of(key.get_ref());
+            match later(&path) {
+                Some(Later::Documented) => {}
+                Some(Later::NotActedOn) => self.sink.not_acted_on.borrow_mut().push(format!("`{path}`")),
+                Some(Later::ChangesWhatIsSent) => {
+                    self.sink.error_help(
+                        "NF191",
+                        &key.span(),
+                        format!("`{}` is not in this version yet", key.get_ref()),
+                        "would change what is sent or proven",
+                        "leave it out until a version that acts on it; nothing is sent on a guess",
+                    );
+                }
+                None => {
+                    let place = if self.name.is_empty() { "at the top of this file".into() } else { format!("in `{}`", self.name) };
+                    self.sink.error("NF101", &key.span(), format!("unknown key `{}` {place}", key.get_ref()), "not a key here");
+                }
+            }
+        }
+    }
+}
+
+impl Sink<'_> {
+    /// Notes a value of the language that is not in this version; true when it was one.
+    fn is_later_word(&self, table: &str, key: &str, text: &At<String>) -> bool {
+        let is_later = later(&format!("{table}.{key}={}", text.value)) == Some(Later::ChangesWhatIsSent);
+        if is_later {
+            let message = format!("`{key} = \"{}\"` is not in this version yet", text.value);
+            self.error("NF191", &text.span, message, "would change what is sent or proven");
+        }
+        is_later
+    }
+}
