@@ -56,7 +56,7 @@ fn as_json(ledger: &Ledger, row: &RunRow) -> Result<serde_json::Value, Failure> 
 
 fn table(ledger: &Ledger, runs: &[RunRow]) -> Result<String, Failure> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["run", "job", "date", "state", "started (UTC)", "rows", "rejected", "records", "accepted"]);
     for run in runs {
         let (rows, records) = totals(&ledger.files(&run.id).map_err(|error| ledger_failure(&error))?);

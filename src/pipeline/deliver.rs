@@ -299,26 +299,30 @@ impl<T: Target> Coordinator<'_, T> {
 
     fn after_failure(&mut self, landing: &Landing, failure: &Failure) -> Result<Verdict, RunError> {
         let target = &self.order.job.target;
-        let batch = &self.batches[&landing.id];
+        let (ordinal, first) = {
+            let batch = &self.batches[&landing.id];
+            (batch.sealed.ordinal, batch.first_attempt_at)
+        };
         let situation = Situation {
             rule: &target.retry,
             on_unanswered: target.on_unanswered,
             window: target.idempotency.as_ref().map(|idempotency| idempotency.window),
             attempts: self.tries[&landing.id],
-            age: batch.first_attempt_at.map_or(Duration::ZERO, |at| (landing.at - at).to_std().unwrap_or_default()),
+            age: first.map_or(Duration::ZERO, |at| (landing.at - at).to_std().unwrap_or_default()),
             first_of_run: !self.answered_any,
         };
+        let has_key = situation.window.is_some();
         let decision = retry::decide(failure, &situation, jitter());
         self.pause_connection(failure, landing.at)?;
-        tracing::warn!(batch = batch.sealed.ordinal, ?decision, "{}", failure.message);
+        tracing::info!(batch = ordinal, ?decision, "{}", failure.message);
         Ok(match decision {
             Decision::Again(known, wait) => {
                 let at = later(landing.at, wait);
-                self.queue.push(Reverse(Due { at, ordinal: batch.sealed.ordinal, id: landing.id }));
+                self.queue.push(Reverse(Due { at, ordinal, id: landing.id }));
                 verdict(known, Some(at))
             }
             Decision::GiveUp(known) => {
-                self.give_up(known, failure, situation.window.is_some());
+                self.give_up(known, failure, has_key);
                 verdict(known, None)
             }
             Decision::StopRun(known) => {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::collect::{self, LandFault};
-use super::convert::Facts;
 use super::error::looked_for;
 use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
@@ -17,7 +16,7 @@ use crate::domain::reconcile::worse;
 use crate::domain::reject::{FileFault, Reject};
 use crate::domain::run::{RunState, Trigger};
 use crate::ledger::row::{FileId, FileRow, RunFault, RunRow};
-use crate::mapping;
+use crate::mapping::{self, Facts};
 use crate::ports::RemoteFile;
 
 /// What a dry run found.

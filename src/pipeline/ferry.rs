@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::collect::{self, LandFault};
-use super::convert::{Converted, Facts, SpooledBatch};
+use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
 use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
@@ -22,7 +22,7 @@ use crate::domain::name::Sha256Hex;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
-use crate::mapping;
+use crate::mapping::{self, Facts};
 use crate::mapping::spec::MappingSpec;
 use crate::ports::{RemoteFile, Target};
 

@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::RunError;
-use super::convert::{ConvertInput, Converted, Facts, convert};
+use super::convert::{ConvertInput, Converted, convert};
 use crate::domain::job::{BatchRule, EmptyFile};
 use crate::domain::reject::{Reject, RejectCode};
+use crate::mapping::Facts;
 use crate::mapping::spec::MappingSpec;
 
 /// The paths of one file within its run's folder.

@@ -212,7 +212,8 @@ async fn carry<T: Target>(
         match &order.file {
             Some(path) => ferry.take_local(path).await?,
             None => {
-                let listing = collect::ready_files(&order.job.source, ferry.business_date(), ferry.source().await?).await?;
+                let (date, source) = (ferry.business_date(), ferry.source().await?);
+                let listing = collect::ready_files(&order.job.source, date, &source).await?;
                 let there = ferry.files_so_far()? + ferry.fresh(&listing.ready)?;
                 if there < order.job.source.at_least as usize {
                     nothing_there = Some(order.job.source.if_none);

@@ -1,0 +1,420 @@
+//! The splitter: a stream of bytes cut at record boundaries.
+//!
+//! It jumps from quote to quote and never looks at a line without one. Memory is bounded by the chunk size plus `MAX_ROW`: a
+//! row that is longer is scanned to its end without being kept.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use super::quote::{self, Close};
+use super::row::{Cells, Fault, Rows};
+use super::{Dialect, MAX_COLUMNS, MAX_ROW, Place, start};
+use crate::domain::reject::{FileFault, RejectCode};
+
+/// How many bytes of a row that is too long are kept to show it.
+const SHOWN: usize = 4096;
+
+/// What comes next in the file.
+#[derive(Debug)]
+pub enum Piece {
+    /// Whole rows, in the buffer that was handed in; they start here.
+    Chunk(Place),
+    /// A row above `MAX_ROW`.
+    TooLong(LongRow),
+    /// The file cannot be read further.
+    Fault(FileFault),
+    /// Nothing.
+    End,
+}
+
+/// A row above `MAX_ROW`, which was passed over.
+#[derive(Debug)]
+pub struct LongRow {
+    /// Where it starts.
+    pub place: Place,
+    /// Its length in bytes with the line end.
+    pub length: u64,
+    /// Its first bytes.
+    pub start: Vec<u8>,
+}
+
+/// The first row of a file, decoded.
+#[derive(Debug)]
+pub struct FirstRow {
+    /// Where it starts.
+    pub place: Place,
+    /// Bytes of blank lines before it.
+    pub blank: u64,
+    /// Its length in bytes with the line end.
+    pub length: u64,
+    /// Its cells.
+    pub cells: Vec<String>,
+}
+
+/// Cuts a file into chunks.
+#[derive(Debug)]
+pub struct Splitter<R> {
+    reader: R,
+    dialect: Dialect,
+    chunk: usize,
+    /// Read, but not handed out; begins with a row.
+    carry: Vec<u8>,
+    /// Where `carry` begins.
+    place: Place,
+    /// The reader has no more.
+    ended: bool,
+    /// Length of the byte order mark.
+    mark: u64,
+}
+
+/// What a look over some bytes that begin with a row has shown.
+struct Seen {
+    /// The end of the last complete row.
+    cut: usize,
+    /// The opening quote of a cell that does not end in these bytes.
+    open: Option<usize>,
+}
+
+impl<R: Read + Seek> Splitter<R> {
+    /// Opens a file at its beginning: passes over a byte order mark, refuses UTF-16 and finds out how lines end.
+    /// `chunk` is the size of a chunk in bytes, usually.
+    ///
+    /// # Errors
+    /// The outer error is the reader's, the inner one a fault of the file (`bad-encoding`).
+    pub fn open(mut reader: R, dialect: Dialect, chunk: usize) -> io::Result<Result<Self, FileFault>> {
+        let mut head = Vec::with_capacity(start::LOOK);
+        reader.by_ref().take(start::LOOK as u64).read_to_end(&mut head)?;
+        let seen = match start::look(&head) {
+            Ok(seen) => seen,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let mark = seen.mark as u64;
+        reader.seek(SeekFrom::Start(mark))?;
+        Ok(Ok(Self {
+            reader,
+            dialect: Dialect { line_end: seen.line_end, ..dialect },
+            chunk: chunk.max(1),
+            carry: Vec::new(),
+            place: Place { byte: mark, line: 1 },
+            ended: false,
+            mark,
+        }))
+    }
+
+    /// The dialect with the line end that was found.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Length of the byte order mark in bytes.
+    pub fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Decodes the first row; `take`: the chunks begin behind it (a header), otherwise with it. `None`: there is none.
+    ///
+    /// # Errors
+    /// The outer error is the reader's, the inner one a fault of the file.
+    pub fn first_row(&mut self, take: bool) -> io::Result<Result<Option<FirstRow>, FileFault>> {
+        let mut cells = Cells::default();
+        loop {
+            let seen = self.look(&self.carry);
+            if let Some((found, first)) = self.decode_first(seen.cut, &mut cells) {
+                let first = match first {
+                    Ok(first) => first,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                if take {
+                    self.advance(found);
+                }
+                return Ok(Ok(Some(first)));
+            }
+            if self.carry.len() > MAX_ROW {
+                return Ok(Err(self.fault(RejectCode::RowTooLong, 0, "the first row is longer than 16 MiB".to_owned())));
+            }
+            if self.ended {
+                return Ok(match seen.open {
+                    Some(open) => Err(self.unclosed(&self.carry, open)),
+                    None => Ok(None),
+                });
+            }
+            let mut carry = std::mem::take(&mut self.carry);
+            self.fill(&mut carry)?;
+            self.carry = carry;
+        }
+    }
+
+    /// True when there was nothing at all behind a byte order mark. Asked after `first_row`.
+    pub fn is_empty(&self) -> bool {
+        self.ended && self.carry.is_empty() && self.place.byte == self.mark
+    }
+
+    /// The end and the content of the first row among the complete rows in `carry[..cut]`.
+    fn decode_first(&self, cut: usize, cells: &mut Cells) -> Option<(usize, Result<FirstRow, FileFault>)> {
+        let mut rows = Rows::new(self.carry.get(..cut)?, self.place, self.dialect);
+        let found = loop {
+            let found = rows.next(cells)?;
+            if !found.blank {
+                break found;
+            }
+        };
+        let first = match &found.fault {
+            Some(Fault { code, message }) => {
+                let message = format!("in the first row: {message}");
+                Err(FileFault { code: *code, row: Some(found.line), byte: self.place.byte + found.start as u64, column: None, message })
+            }
+            None if cells.len() > MAX_COLUMNS => {
+                let message = format!("the file has {} columns, and at most {MAX_COLUMNS} are read", cells.len());
+                Err(self.fault(RejectCode::TooManyColumns, found.start, message))
+            }
+            None => Ok(FirstRow {
+                place: Place { byte: self.place.byte + found.start as u64, line: found.line },
+                blank: found.start as u64,
+                length: (found.next - found.start) as u64,
+                cells: (0..cells.len()).map(|at| cells.text(at, found.text, found.base).to_owned()).collect(),
+            }),
+        };
+        Some((found.next, first))
+    }
+
+    /// The next piece. A chunk is put into `data`, whose old content is dropped.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn next(&mut self, data: &mut Vec<u8>) -> io::Result<Piece> {
+        data.clear();
+        std::mem::swap(data, &mut self.carry);
+        loop {
+            if !self.ended && data.len() < self.chunk {
+                self.fill(data)?;
+            }
+            if data.is_empty() {
+                return Ok(Piece::End);
+            }
+            let seen = self.look(data);
+            if seen.cut > 0 {
+                self.carry.extend_from_slice(data.get(seen.cut..).unwrap_or_default());
+                data.truncate(seen.cut);
+                let place = self.place;
+                self.place = Place {
+                    byte: place.byte + seen.cut as u64,
+                    line: place.line + memchr_iter(self.dialect.line_end, data).count() as u64,
+                };
+                return Ok(Piece::Chunk(place));
+            }
+            if self.ended {
+                return Ok(match seen.open {
+                    Some(open) => Piece::Fault(self.unclosed(data, open)),
+                    None => Piece::End,
+                });
+            }
+            if data.len() > MAX_ROW + 2 {
+                return self.pass_over(data);
+            }
+            self.fill(data)?;
+        }
+    }
+
+    /// Reads about a chunk more.
+    fn fill(&mut self, data: &mut Vec<u8>) -> io::Result<()> {
+        let want = if data.len() < self.chunk { self.chunk - data.len() } else { self.chunk.max(data.len() / 2) };
+        data.reserve(want);
+        let read = self.reader.by_ref().take(want as u64).read_to_end(data)?;
+        self.ended = read < want;
+        Ok(())
+    }
+
+    /// Moves the beginning of `carry` forward to `to`.
+    fn advance(&mut self, to: usize) {
+        let taken = self.carry.get(..to).unwrap_or_default();
+        self.place.line += memchr_iter(self.dialect.line_end, taken).count() as u64;
+        self.place.byte += to as u64;
+        self.carry.drain(..to);
+    }
+
+    /// Finds the end of the last complete row of `data`, which begins with a row.
+    fn look(&self, data: &[u8]) -> Seen {
+        let seen = last_row_end(data, self.dialect, self.ended);
+        match seen.open {
+            None if self.ended => Seen { cut: data.len(), open: None },
+            _ => seen,
+        }
+    }
+
+    /// A fault at `at` in `carry`.
+    fn fault(&self, code: RejectCode, at: usize, message: String) -> FileFault {
+        let before = self.carry.get(..at).unwrap_or_default();
+        let line = self.place.line + memchr_iter(self.dialect.line_end, before).count() as u64;
+        FileFault { code, row: Some(line), byte: self.place.byte + at as u64, column: None, message }
+    }
+
+    /// The fault of a cell that begins at `open` in `data` (which begins at `place`) and never ends.
+    fn unclosed(&self, data: &[u8], open: usize) -> FileFault {
+        let before = data.get(..open).unwrap_or_default();
+        let lines = memchr_iter(self.dialect.line_end, before).count() as u64;
+        let line_start = memrchr(self.dialect.line_end, before).map_or(0, |at| at + 1);
+        unclosed_at(Place { byte: self.place.byte + line_start as u64, line: self.place.line + lines })
+    }
+
+    /// Scans a row that is too long to its end, keeping only its beginning.
+    fn pass_over(&mut self, data: &mut Vec<u8>) -> io::Result<Piece> {
+        let from = self.place;
+        self.reader.seek(SeekFrom::Start(from.byte))?;
+        let mut scan = LongScan::new(self.dialect, from);
+        data.truncate(SHOWN);
+        let shown = data.clone();
+        let mut offset = from.byte;
+        let end = loop {
+            data.clear();
+            let read = self.reader.by_ref().take(self.chunk.max(4096) as u64).read_to_end(data)?;
+            if read == 0 {
+                break scan.finish(offset);
+            }
+            if let Some(end) = scan.feed(data, offset) {
+                break end;
+            }
+            offset += read as u64;
+        };
+        let end = match end {
+            Ok(end) => end,
+            Err(line) => return Ok(Piece::Fault(unclosed_at(line))),
+        };
+        self.ended = false;
+        let length = end.byte - from.byte;
+        if length <= MAX_ROW as u64 {
+            // A quote that was not meant to open a cell: the row is only its line, and what follows is read again.
+            self.reader.seek(SeekFrom::Start(from.byte))?;
+            data.clear();
+            self.reader.by_ref().take(length).read_to_end(data)?;
+            self.place = end;
+            return Ok(Piece::Chunk(from));
+        }
+        self.reader.seek(SeekFrom::Start(end.byte))?;
+        data.clear();
+        self.place = end;
+        Ok(Piece::TooLong(LongRow { place: from, length, start: shown }))
+    }
+}
+
+/// The fault `unclosed-quote` for the line on which the cell begins.
+fn unclosed_at(line: Place) -> FileFault {
+    FileFault {
+        code: RejectCode::UnclosedQuote,
+        row: Some(line.line),
+        byte: line.byte,
+        column: None,
+        message: format!("a quoted cell begins on line {} and has no closing quote up to the end of the file", line.line),
+    }
+}
+
+/// Finds the end of the last row of `data` that is complete for certain.
+fn last_row_end(data: &[u8], dialect: Dialect, ended: bool) -> Seen {
+    let (mut from, mut cut) = (0, 0);
+    let line_end = |from: usize, to: usize| data.get(from..to).and_then(|part| memrchr(dialect.line_end, part)).map(|at| from + at + 1);
+    while let Some((quote, found)) = dialect.quote.and_then(|quote| Some((quote, memchr(quote, data.get(from..)?)?))) {
+        let at = from + found;
+        cut = line_end(from, at).unwrap_or(cut);
+        if quote::opens(data, at, dialect) {
+            match quote::close(data, at, quote, dialect, ended) {
+                Close::At(next) => {
+                    from = next;
+                    continue;
+                }
+                Close::Open => return Seen { cut, open: Some(at) },
+                Close::Bad => {}
+            }
+        }
+        // A bad quote: the row ends with the line it stands on.
+        match data.get(at..).and_then(|rest| memchr(dialect.line_end, rest)) {
+            Some(end) => {
+                from = at + end + 1;
+                cut = from;
+            }
+            None => return Seen { cut, open: None },
+        }
+    }
+    Seen { cut: line_end(from, data.len()).unwrap_or(cut), open: None }
+}
+
+/// Scans one row over many buffers. It knows what `quote` knows, one byte at a time.
+struct LongScan {
+    dialect: Dialect,
+    state: LongState,
+    /// Where the line at hand begins.
+    line: Place,
+    /// Where the line with the last opening quote begins.
+    opened: Place,
+    /// The end of that line.
+    opened_end: Option<Place>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LongState {
+    CellStart,
+    Unquoted,
+    /// A bad quote: only the end of the line counts.
+    Bad,
+    Quoted,
+    /// Behind a quote in a quoted cell.
+    Quote,
+    /// Behind a quote and a CR.
+    QuoteCr,
+}
+
+impl LongScan {
+    fn new(dialect: Dialect, from: Place) -> Self {
+        Self { dialect, state: LongState::CellStart, line: from, opened: from, opened_end: None }
+    }
+
+    /// Takes the bytes at `offset`; gives the end of the row when it is among them.
+    fn feed(&mut self, data: &[u8], offset: u64) -> Option<Result<Place, Place>> {
+        for (at, &byte) in data.iter().enumerate() {
+            let next = Place { byte: offset + at as u64 + 1, line: self.line.line + 1 };
+            if let Some(end) = self.step(byte, next) {
+                return Some(Ok(end));
+            }
+        }
+        None
+    }
+
+    /// Takes one byte; `next` is the line that begins behind it if it ends one.
+    fn step(&mut self, byte: u8, next: Place) -> Option<Place> {
+        let line_end = byte == self.dialect.line_end;
+        let quote = Some(byte) == self.dialect.quote;
+        let (line, opened_end) = (self.line, self.opened_end);
+        if line_end {
+            self.line = next;
+            if self.opened_end.is_none() {
+                self.opened_end = Some(next);
+            }
+        }
+        self.state = match self.state {
+            LongState::Quoted if quote => LongState::Quote,
+            LongState::Quoted => LongState::Quoted,
+            LongState::Quote if quote => LongState::Quoted,
+            _ if line_end => return Some(next),
+            LongState::Quote if byte == self.dialect.delimiter => LongState::CellStart,
+            LongState::Quote if byte == b'\r' && self.dialect.line_end == b'\n' => LongState::QuoteCr,
+            LongState::Quote | LongState::QuoteCr if opened_end.is_some() => return opened_end,
+            LongState::Quote | LongState::QuoteCr | LongState::Bad => LongState::Bad,
+            LongState::CellStart if quote => {
+                self.opened = line;
+                self.opened_end = None;
+                LongState::Quoted
+            }
+            LongState::CellStart | LongState::Unquoted if byte == self.dialect.delimiter => LongState::CellStart,
+            LongState::CellStart | LongState::Unquoted if quote => LongState::Bad,
+            LongState::CellStart | LongState::Unquoted => LongState::Unquoted,
+        };
+        None
+    }
+
+    /// The file ends at `offset`: the end of the row, or the line of the quote that never closed.
+    fn finish(&self, offset: u64) -> Result<Place, Place> {
+        match self.state {
+            LongState::Quoted => Err(self.opened),
+            _ => Ok(Place { byte: offset, line: self.line.line }),
+        }
+    }
+}

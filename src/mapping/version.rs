@@ -1,0 +1,42 @@
+//! The mapping version: the same rules give the same keys.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::spec::MappingSpec;
+use crate::domain::job::BatchRule;
+use crate::domain::name::Sha256Hex;
+
+/// SHA-256 of the canonical JSON of the rules and of how records become requests. Comments, tests, titles, notes and
+/// `[rejects]` are not in it.
+pub fn version(spec: &MappingSpec, batch: &BatchRule) -> Sha256Hex {
+    #[derive(Serialize)]
+    struct Batch<'a> {
+        records: u32,
+        bytes: u64,
+        wrap: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Versioned<'a> {
+        mapping: &'a MappingSpec,
+        batch: Batch<'a>,
+    }
+    let batch = Batch { records: batch.records, bytes: batch.bytes, wrap: batch.wrap.as_deref() };
+    match serde_json::to_vec(&Versioned { mapping: spec, batch }) {
+        Ok(json) => hex(&Sha256::digest(json)),
+        // Only maps with keys that are no texts cannot be written, and there are none.
+        Err(error) => unreachable!("a mapping is always JSON: {error}"),
+    }
+}
+
+/// A digest in lower-case hexadecimal digits.
+pub(super) fn hex(digest: &[u8]) -> Sha256Hex {
+    let mut text = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Sha256Hex::new(text)
+}
