@@ -13,11 +13,14 @@
 //! * [`ledger`]: the database; all SQL is here.
 //! * [`pipeline`]: the story: collect, convert, gate, deliver, reconcile.
 //! * [`report`]: what people and machines read about a run.
+//! * `demo`: servers and samples for `nightferry demo` (feature `demo`).
 //! * [`cli`]: one file per command; the only place that prints.
 
 pub mod adapters;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod domain;
 pub mod format;
 pub mod ledger;

@@ -36,7 +36,12 @@ pub trait Remote: Send {
     /// The file as it is now; `None` when it is gone.
     fn stat(&mut self, folder: &str, name: &[u8]) -> Result<Option<RemoteFile>, RemoteError>;
     /// Copies the file to its end into `sink`, in order; returns the number of bytes.
-    fn copy(&mut self, folder: &str, name: &[u8], sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<u64, RemoteError>;
+    fn copy(
+        &mut self,
+        folder: &str,
+        name: &[u8],
+        sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<u64, RemoteError>;
     /// Removes the file. Already gone is a success, so that a repeat does no harm.
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError>;
     /// Moves the file to folder `to` under `new_name`, making the folder when missing. Refuses to overwrite.
@@ -107,7 +112,6 @@ pub trait Target: Send + Sync + 'static {
     /// Sends one batch once. Never retries by itself, never follows a redirect.
     fn send(&self, request: BatchRequest) -> impl Future<Output = Result<Reply, SendError>> + Send;
 }
-
 
 /// Where secrets come from.
 pub trait SecretSource: Send + Sync {

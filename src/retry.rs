@@ -62,7 +62,9 @@ pub fn decide(failure: &Failure, situation: &Situation<'_>, jitter: f64) -> Deci
     match classify(failure.kind, situation) {
         Class::Refused => Decision::Refused,
         Class::Stop(known) => Decision::StopRun(known),
-        Class::NotTaken if may_repeat(failure.kind, situation) => Decision::Again(Known::NotTaken, wait(failure, situation, jitter)),
+        Class::NotTaken if may_repeat(failure.kind, situation) => {
+            Decision::Again(Known::NotTaken, wait(failure, situation, jitter))
+        }
         Class::NotTaken => Decision::GiveUp(Known::NotTaken),
         Class::Unknown => {
             let wait = wait(failure, situation, jitter);
@@ -134,7 +136,14 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     fn situation(rule: &RetryRule) -> Situation<'_> {
-        Situation { rule, on_unanswered: OnUnanswered::Resend, window: Some(DAY), attempts: 1, age: Duration::ZERO, first_of_run: false }
+        Situation {
+            rule,
+            on_unanswered: OnUnanswered::Resend,
+            window: Some(DAY),
+            attempts: 1,
+            age: Duration::ZERO,
+            first_of_run: false,
+        }
     }
 
     fn without_key(rule: &RetryRule) -> Situation<'_> {
@@ -201,7 +210,12 @@ mod tests {
 
     #[test]
     fn attempts_end_and_waits_double_up_to_the_cap() {
-        let rule = RetryRule { attempts: 6, first_wait: Duration::from_secs(2), longest_wait: Duration::from_secs(10), on: None };
+        let rule = RetryRule {
+            attempts: 6,
+            first_wait: Duration::from_secs(2),
+            longest_wait: Duration::from_secs(10),
+            on: None,
+        };
         let waits: Vec<_> = (1..=6)
             .map(|attempts| decide(&failed(FailureKind::Status(503)), &Situation { attempts, ..situation(&rule) }, 1.0))
             .collect();
@@ -225,6 +239,9 @@ mod tests {
         assert_eq!(after(503, &situation(&rule)), Decision::Again(Known::NotTaken, HALF_A_SECOND));
         assert_eq!(after(404, &situation(&rule)), Decision::Again(Known::NotTaken, HALF_A_SECOND));
         assert_eq!(after(429, &situation(&rule)), Decision::GiveUp(Known::NotTaken));
-        assert_eq!(decide(&failed(FailureKind::OutcomeUnknown), &situation(&rule), 0.5), Decision::GiveUp(Known::Unknown));
+        assert_eq!(
+            decide(&failed(FailureKind::OutcomeUnknown), &situation(&rule), 0.5),
+            Decision::GiveUp(Known::Unknown)
+        );
     }
 }

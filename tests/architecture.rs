@@ -26,24 +26,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["domain", "schedule", "format", "mapping", "retry"]),
     ("ports", &["domain", "schedule", "format", "mapping", "retry"]),
     // ring 3: the world, and the book
-    (
-        "adapters",
-        &["domain", "schedule", "format", "mapping", "retry", "config", "ports"],
-    ),
+    ("adapters", &["domain", "schedule", "format", "mapping", "retry", "config", "ports"]),
     ("ledger", &["domain"]),
     // ring 4: the story
-    (
-        "pipeline",
-        &[
-            "domain", "schedule", "format", "mapping", "retry", "config", "ports", "adapters", "ledger",
-        ],
-    ),
+    ("pipeline", &["domain", "schedule", "format", "mapping", "retry", "config", "ports", "adapters", "ledger"]),
     // ring 5: ways in and out
     (
         "report",
-        &[
-            "domain", "schedule", "format", "mapping", "retry", "config", "ports", "adapters", "ledger", "pipeline",
-        ],
+        &["domain", "schedule", "format", "mapping", "retry", "config", "ports", "adapters", "ledger", "pipeline"],
     ),
     (
         "demo",
@@ -97,9 +87,7 @@ const CLOCK: &str = "src/adapters/clock.rs";
 const STOPWATCH: &[&str] = &["adapters", "pipeline", "demo", "cli", "main"];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &[
-    "util", "utils", "common", "helper", "helpers", "misc", "types", "models",
-];
+const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "types", "models"];
 
 #[test]
 fn every_import_points_inward() {
@@ -111,21 +99,11 @@ fn every_import_points_inward() {
     assert!(!files.is_empty(), "no source files below {}", root.display());
     let mut violations = Vec::new();
     for file in &files {
-        let path = file
-            .strip_prefix(root)
-            .unwrap()
-            .to_str()
-            .expect("source paths are UTF-8")
-            .replace('\\', "/");
+        let path = file.strip_prefix(root).unwrap().to_str().expect("source paths are UTF-8").replace('\\', "/");
         violations.extend(check(&path, &fs::read_to_string(file).unwrap(), &dependencies));
     }
     let list: Vec<String> = violations.iter().map(ToString::to_string).collect();
-    assert!(
-        list.is_empty(),
-        "{} violations of the architecture:\n{}",
-        list.len(),
-        list.join("\n")
-    );
+    assert!(list.is_empty(), "{} violations of the architecture:\n{}", list.len(), list.join("\n"));
 }
 
 /// All `.rs` files below `folder`.
@@ -172,19 +150,12 @@ fn check(path: &str, text: &str, dependencies: &[String]) -> Vec<Violation> {
     let top = own.first().cloned().unwrap_or_else(|| stem(path).to_owned());
     let mut found = Vec::new();
     if EMPTY_NAMES.contains(&stem(path)) || path.split('/').any(|part| EMPTY_NAMES.contains(&part)) {
-        found.push((
-            0,
-            "a name that says nothing; name the file after the noun in it".to_owned(),
-        ));
+        found.push((0, "a name that says nothing; name the file after the noun in it".to_owned()));
     }
     let Some(&(_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == top) else {
         let rule =
             format!("module `{top}` has no place in the rings; give it one in `ALLOWED` of tests/architecture.rs");
-        return vec![Violation {
-            path: path.to_owned(),
-            line: 1,
-            rule,
-        }];
+        return vec![Violation { path: path.to_owned(), line: 1, rule }];
     };
     if path.split('/').any(|part| part == "tests" || part == "tests.rs") {
         return Vec::new();
@@ -202,14 +173,7 @@ fn check(path: &str, text: &str, dependencies: &[String]) -> Vec<Violation> {
     }
     found.sort();
     found.dedup();
-    found
-        .into_iter()
-        .map(|(at, rule)| Violation {
-            path: path.to_owned(),
-            line: line_of(text, at),
-            rule,
-        })
-        .collect()
+    found.into_iter().map(|(at, rule)| Violation { path: path.to_owned(), line: line_of(text, at), rule }).collect()
 }
 
 /// Why `top` may not import `crate::segments`, if it may not.
@@ -217,10 +181,7 @@ fn outward(own: &[String], top: &str, allowed: &[&str], segments: &[String]) -> 
     let target = segments.first()?.as_str();
     let known = ALLOWED.iter().any(|(name, _)| *name == target);
     if known && target != top && !allowed.contains(&target) {
-        return Some(format!(
-            "`{top}` may not import `{target}` (allowed: {})",
-            list(allowed)
-        ));
+        return Some(format!("`{top}` may not import `{target}` (allowed: {})", list(allowed)));
     }
     if top == "adapters" && target == "adapters" {
         let (ours, theirs) = (own.get(1)?, segments.get(1)?);
@@ -235,26 +196,17 @@ fn outward(own: &[String], top: &str, allowed: &[&str], segments: &[String]) -> 
 /// Why `top` may not name the crate, or the module of the standard library, if it may not.
 fn misplaced_crate(top: &str, name: &str) -> Option<String> {
     if let Some(module) = name.strip_prefix("std::") {
-        return PURE
-            .contains(&top)
-            .then(|| format!("`{top}` is pure and may not use `std::{module}`"));
+        return PURE.contains(&top).then(|| format!("`{top}` is pure and may not use `std::{module}`"));
     }
     if top == "domain" && !DOMAIN_CRATES.contains(&name) {
-        return Some(format!(
-            "`domain` may not use `{name}` (allowed: std, {})",
-            list(DOMAIN_CRATES)
-        ));
+        return Some(format!("`domain` may not use `{name}` (allowed: std, {})", list(DOMAIN_CRATES)));
     }
     let (_, homes) = HOMES.iter().find(|(home, _)| *home == name)?;
     (!homes.contains(&top)).then(|| format!("`{top}` may not use `{name}`, which belongs to {}", list(homes)))
 }
 
 fn list(names: &[&str]) -> String {
-    if names.is_empty() {
-        "nothing".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 /// `src/mapping/clean.rs` is `["mapping", "clean"]`; `src/lib.rs` and `src/main.rs` are `[]`.
@@ -272,11 +224,7 @@ fn stem(path: &str) -> &str {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// A file with everything blanked that is no code, byte positions unchanged.
@@ -296,10 +244,8 @@ impl Source {
             .collect();
         for range in ranges {
             source.literals.retain(|(at, _)| !range.contains(at));
-            let blank: String = source.code[range.clone()]
-                .bytes()
-                .map(|byte| if byte == b'\n' { '\n' } else { ' ' })
-                .collect();
+            let blank: String =
+                source.code[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
             source.code.replace_range(range, &blank);
         }
         source
@@ -312,17 +258,11 @@ impl Source {
         for found in inline.find_iter(&self.code) {
             let after_path = self.code[..found.start()].trim_end().ends_with("::");
             if !after_path {
-                written.push((
-                    found.start(),
-                    found.as_str().split("::").map(|part| part.trim().to_owned()).collect(),
-                ));
+                written.push((found.start(), found.as_str().split("::").map(|part| part.trim().to_owned()).collect()));
             }
         }
         let nested = self.inline_modules();
-        written
-            .into_iter()
-            .filter_map(|(at, parts)| Some((at, resolve(&parts, own, &nested, at)?)))
-            .collect()
+        written.into_iter().filter_map(|(at, parts)| Some((at, resolve(&parts, own, &nested, at)?))).collect()
     }
 
     /// Every leaf of every `use` with its position, as written.
@@ -356,9 +296,7 @@ impl Source {
             let at = found.get(0).unwrap().start();
             let before = self.code[..at].trim_end();
             let is_first = !before.ends_with("::")
-                || !before
-                    .trim_end_matches(':')
-                    .ends_with(|c: char| c.is_alphanumeric() || c == '_');
+                || !before.trim_end_matches(':').ends_with(|c: char| c.is_alphanumeric() || c == '_');
             if is_first && dependencies.iter().any(|name| *name == found[1]) {
                 mentions.push((at, found[1].to_owned()));
             }
@@ -372,9 +310,7 @@ impl Source {
                 mentions.push((at, first.to_owned()));
             }
             if first == "std"
-                && parts
-                    .get(1)
-                    .is_some_and(|part| matches!(part.as_str(), "fs" | "net" | "env" | "process"))
+                && parts.get(1).is_some_and(|part| matches!(part.as_str(), "fs" | "net" | "env" | "process"))
             {
                 mentions.push((at, format!("std::{}", parts[1])));
             }
@@ -396,16 +332,10 @@ impl Source {
             );
         }
         if !STOPWATCH.contains(&top) {
-            each(
-                r"\bInstant\s*::\s*now\b",
-                "in a ring without a clock; take the instant as an argument",
-            );
+            each(r"\bInstant\s*::\s*now\b", "in a ring without a clock; take the instant as an argument");
         }
         if !matches!(top, "cli" | "main") {
-            each(
-                r"\b(?:e?println|e?print|dbg)!",
-                "outside src/cli and src/main.rs, the only places that print",
-            );
+            each(r"\b(?:e?println|e?print|dbg)!", "outside src/cli and src/main.rs, the only places that print");
         }
         found
     }
@@ -426,12 +356,7 @@ impl Source {
 /// Makes `parts` start at the crate's root; `None` for a path into another crate or into the standard library.
 fn resolve(parts: &[String], own: &[String], nested: &[(Range<usize>, String)], at: usize) -> Option<Vec<String>> {
     let mut base: Vec<String> = own.to_vec();
-    base.extend(
-        nested
-            .iter()
-            .filter(|(range, _)| range.contains(&at))
-            .map(|(_, name)| name.clone()),
-    );
+    base.extend(nested.iter().filter(|(range, _)| range.contains(&at)).map(|(_, name)| name.clone()));
     let mut rest = parts;
     match rest.first()?.as_str() {
         "crate" | "nightferry" => {
@@ -457,11 +382,7 @@ fn expand(code: &str, range: Range<usize>, prefix: &[String], leaves: &mut Vec<(
     let Some(open) = text.find('{') else {
         let path = text.split(" as ").next().unwrap_or(text);
         let mut parts = prefix.to_vec();
-        parts.extend(
-            path.split("::")
-                .map(|part| part.trim().to_owned())
-                .filter(|part| !part.is_empty()),
-        );
+        parts.extend(path.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()));
         let at = range.start + text.len() - text.trim_start().len();
         if !parts.is_empty() && !text.trim().is_empty() {
             leaves.push((at, parts));
@@ -469,12 +390,7 @@ fn expand(code: &str, range: Range<usize>, prefix: &[String], leaves: &mut Vec<(
         return;
     };
     let mut inner = prefix.to_vec();
-    inner.extend(
-        text[..open]
-            .split("::")
-            .map(|part| part.trim().to_owned())
-            .filter(|part| !part.is_empty()),
-    );
+    inner.extend(text[..open].split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()));
     let (mut depth, mut start) = (0usize, range.start + open + 1);
     for (at, byte) in text.bytes().enumerate().skip(open) {
         match byte {
@@ -527,9 +443,7 @@ fn blank_words(text: &str) -> (String, Vec<(usize, String)>) {
             end_of_block(bytes, whole.start())
         } else if found.name("raw").is_some() {
             let close = format!("\"{}", "#".repeat(whole.as_str().matches('#').count()));
-            text[whole.end()..]
-                .find(&close)
-                .map_or(text.len(), |found| whole.end() + found + close.len())
+            text[whole.end()..].find(&close).map_or(text.len(), |found| whole.end() + found + close.len())
         } else if found.name("text").is_some() {
             end_of_text(bytes, whole.end())
         } else {
@@ -585,9 +499,7 @@ mod checker {
 
     /// The rules that `text` breaks as the file `path`, each with its line.
     fn broken(path: &str, text: &str) -> Vec<String> {
-        let crates: Vec<String> = ["serde", "chrono", "tokio", "rusqlite", "clap"]
-            .map(str::to_owned)
-            .into();
+        let crates: Vec<String> = ["serde", "chrono", "tokio", "rusqlite", "clap"].map(str::to_owned).into();
         check(path, text, &crates).iter().map(ToString::to_string).collect()
     }
 
@@ -595,10 +507,7 @@ mod checker {
     fn finds(path: &str, text: &str, line: usize, words: &str) {
         let rules = broken(path, text);
         let place = format!("{path}:{line}: ");
-        assert!(
-            rules.iter().any(|rule| rule.contains(&place) && rule.contains(words)),
-            "not found in {rules:?}"
-        );
+        assert!(rules.iter().any(|rule| rule.contains(&place) && rule.contains(words)), "not found in {rules:?}");
     }
 
     #[track_caller]
@@ -609,45 +518,15 @@ mod checker {
     #[test]
     fn finds_an_outward_import_however_it_is_written() {
         let words = "`mapping` may not import `ledger`";
-        finds(
-            "src/mapping/plan.rs",
-            "use std::fmt;\nuse crate::ledger::row::FileId;\n",
-            2,
-            words,
-        );
-        finds(
-            "src/mapping/plan.rs",
-            "use crate::{\n    domain::job::Job,\n    ledger::row::FileId,\n};\n",
-            3,
-            words,
-        );
-        finds(
-            "src/mapping/plan.rs",
-            "use crate::{domain::{job, run::{self, RunKey}}, ledger};\n",
-            1,
-            words,
-        );
-        finds(
-            "src/mapping/plan.rs",
-            "fn f() {\n    let id = crate::ledger::row::FileId(1);\n}\n",
-            2,
-            words,
-        );
+        finds("src/mapping/plan.rs", "use std::fmt;\nuse crate::ledger::row::FileId;\n", 2, words);
+        finds("src/mapping/plan.rs", "use crate::{\n    domain::job::Job,\n    ledger::row::FileId,\n};\n", 3, words);
+        finds("src/mapping/plan.rs", "use crate::{domain::{job, run::{self, RunKey}}, ledger};\n", 1, words);
+        finds("src/mapping/plan.rs", "fn f() {\n    let id = crate::ledger::row::FileId(1);\n}\n", 2, words);
         finds("src/mapping/plan.rs", "use super::super::ledger::row;\n", 1, words);
         finds("src/mapping/mod.rs", "use super::ledger::row;\n", 1, words);
         finds("src/mapping/plan.rs", "pub use crate::ledger as book;\n", 1, words);
-        finds(
-            "src/mapping/plan.rs",
-            "mod inner {\n    use super::super::super::ledger::row;\n}\n",
-            2,
-            words,
-        );
-        finds(
-            "src/mapping/plan.rs",
-            "fn f(x: Vec<crate :: ledger :: row :: FileId>) {}\n",
-            1,
-            words,
-        );
+        finds("src/mapping/plan.rs", "mod inner {\n    use super::super::super::ledger::row;\n}\n", 2, words);
+        finds("src/mapping/plan.rs", "fn f(x: Vec<crate :: ledger :: row :: FileId>) {}\n", 1, words);
     }
 
     #[test]
@@ -660,10 +539,7 @@ mod checker {
             "src/ledger/mod.rs",
             "use crate::domain::run::RunKey;\nfn q() -> &'static str { \"SELECT id FROM run\" }\n",
         );
-        passes(
-            "src/pipeline/mod.rs",
-            "use crate::{ledger::row, ports::Clock, mapping};\nuse tokio::task;\n",
-        );
+        passes("src/pipeline/mod.rs", "use crate::{ledger::row, ports::Clock, mapping};\nuse tokio::task;\n");
         passes("src/cli/run.rs", "use crate::demo;\nfn f() { println!(\"{}\", 1); }\n");
         passes("src/main.rs", "use nightferry::cli;\nfn main() { eprintln!(\"x\"); }\n");
         passes(
@@ -674,107 +550,36 @@ mod checker {
 
     #[test]
     fn the_order_of_the_rings_is_kept() {
-        finds(
-            "src/format/csv.rs",
-            "use crate::mapping::plan;\n",
-            1,
-            "`format` may not import `mapping`",
-        );
-        finds(
-            "src/config/mod.rs",
-            "use crate::adapters::sftp;\n",
-            1,
-            "`config` may not import `adapters`",
-        );
-        finds(
-            "src/ledger/mod.rs",
-            "use crate::mapping::spec;\n",
-            1,
-            "`ledger` may not import `mapping`",
-        );
-        finds(
-            "src/adapters/sftp.rs",
-            "use crate::ledger::row;\n",
-            1,
-            "`adapters` may not import `ledger`",
-        );
-        finds(
-            "src/pipeline/mod.rs",
-            "use crate::report::json;\n",
-            1,
-            "`pipeline` may not import `report`",
-        );
-        finds(
-            "src/report/json.rs",
-            "use crate::cli::run;\n",
-            1,
-            "`report` may not import `cli`",
-        );
+        finds("src/format/csv.rs", "use crate::mapping::plan;\n", 1, "`format` may not import `mapping`");
+        finds("src/config/mod.rs", "use crate::adapters::sftp;\n", 1, "`config` may not import `adapters`");
+        finds("src/ledger/mod.rs", "use crate::mapping::spec;\n", 1, "`ledger` may not import `mapping`");
+        finds("src/adapters/sftp.rs", "use crate::ledger::row;\n", 1, "`adapters` may not import `ledger`");
+        finds("src/pipeline/mod.rs", "use crate::report::json;\n", 1, "`pipeline` may not import `report`");
+        finds("src/report/json.rs", "use crate::cli::run;\n", 1, "`report` may not import `cli`");
     }
 
     #[test]
     fn adapters_do_not_know_each_other() {
-        finds(
-            "src/adapters/sftp.rs",
-            "use super::http::Client;\n",
-            1,
-            "adapter `sftp` may not know adapter `http`",
-        );
+        finds("src/adapters/sftp.rs", "use super::http::Client;\n", 1, "adapter `sftp` may not know adapter `http`");
         finds(
             "src/adapters/http/mod.rs",
             "use crate::adapters::{sftp};\n",
             1,
             "adapter `http` may not know adapter `sftp`",
         );
-        passes(
-            "src/adapters/mod.rs",
-            "use self::http::Client;\nuse super::adapters::sftp;\n",
-        );
-        passes(
-            "src/adapters/http/auth.rs",
-            "use super::Client;\nuse crate::adapters::http::header;\n",
-        );
+        passes("src/adapters/mod.rs", "use self::http::Client;\nuse super::adapters::sftp;\n");
+        passes("src/adapters/http/auth.rs", "use super::Client;\nuse crate::adapters::http::header;\n");
     }
 
     #[test]
     fn crates_stay_at_home() {
-        finds(
-            "src/domain/job.rs",
-            "use serde::Serialize;\n",
-            1,
-            "`domain` may not use `serde`",
-        );
-        finds(
-            "src/domain/job.rs",
-            "\n#[derive(serde::Serialize)]\nstruct A;\n",
-            2,
-            "`domain` may not use `serde`",
-        );
-        finds(
-            "src/pipeline/mod.rs",
-            "use rusqlite::Connection;\n",
-            1,
-            "`rusqlite`, which belongs to ledger",
-        );
-        finds(
-            "src/ledger/mod.rs",
-            "use tokio::sync::Mutex;\n",
-            1,
-            "`ledger` may not use `tokio`",
-        );
-        finds(
-            "src/pipeline/mod.rs",
-            "fn f(e: ::clap::Error) {}\n",
-            1,
-            "`pipeline` may not use `clap`",
-        );
+        finds("src/domain/job.rs", "use serde::Serialize;\n", 1, "`domain` may not use `serde`");
+        finds("src/domain/job.rs", "\n#[derive(serde::Serialize)]\nstruct A;\n", 2, "`domain` may not use `serde`");
+        finds("src/pipeline/mod.rs", "use rusqlite::Connection;\n", 1, "`rusqlite`, which belongs to ledger");
+        finds("src/ledger/mod.rs", "use tokio::sync::Mutex;\n", 1, "`ledger` may not use `tokio`");
+        finds("src/pipeline/mod.rs", "fn f(e: ::clap::Error) {}\n", 1, "`pipeline` may not use `clap`");
         finds("src/mapping/lookup.rs", "use std::{fs, fmt};\n", 1, "`mapping` is pure");
-        finds(
-            "src/schedule/zone.rs",
-            "fn f() { std::env::var(\"TZ\").ok(); }\n",
-            1,
-            "`schedule` is pure",
-        );
+        finds("src/schedule/zone.rs", "fn f() { std::env::var(\"TZ\").ok(); }\n", 1, "`schedule` is pure");
         passes("src/config/tokio.rs", "fn f(x: super::tokio::Thing) {}\n");
     }
 
@@ -786,44 +591,19 @@ mod checker {
             1,
             "`Utc::now` outside the clock adapter",
         );
-        finds(
-            "src/cli/run.rs",
-            "\n\nlet t = SystemTime :: now();\n",
-            3,
-            "outside the clock adapter",
-        );
+        finds("src/cli/run.rs", "\n\nlet t = SystemTime :: now();\n", 3, "outside the clock adapter");
         passes("src/adapters/clock.rs", "fn now() -> DateTime<Utc> { Utc::now() }\n");
-        finds(
-            "src/retry.rs",
-            "fn f() { Instant::now(); }\n",
-            1,
-            "`Instant::now` in a ring without a clock",
-        );
+        finds("src/retry.rs", "fn f() { Instant::now(); }\n", 1, "`Instant::now` in a ring without a clock");
         passes("src/pipeline/deliver.rs", "fn f() { Instant::now(); }\n");
-        finds(
-            "src/report/table.rs",
-            "fn f() { println!(\"a\") }\n",
-            1,
-            "`println!` outside src/cli",
-        );
-        finds(
-            "src/adapters/sftp.rs",
-            "fn f() { eprint!(\"a\") }\n",
-            1,
-            "`eprint!` outside src/cli",
-        );
+        finds("src/report/table.rs", "fn f() { println!(\"a\") }\n", 1, "`println!` outside src/cli");
+        finds("src/adapters/sftp.rs", "fn f() { eprint!(\"a\") }\n", 1, "`eprint!` outside src/cli");
         finds(
             "src/pipeline/mod.rs",
             "const A: &str = \"x\";\nconst Q: &str = r#\"SELECT 1\"#;\n",
             2,
             "SQL (`SELECT`) outside",
         );
-        finds(
-            "src/cli/runs.rs",
-            "const Q: &str = \"UPDATE run SET state = 1\";\n",
-            1,
-            "SQL (`UPDATE`) outside",
-        );
+        finds("src/cli/runs.rs", "const Q: &str = \"UPDATE run SET state = 1\";\n", 1, "SQL (`UPDATE`) outside");
     }
 
     #[test]
@@ -862,10 +642,7 @@ mod checker {
         for (module, allowed) in ALLOWED {
             assert!(!allowed.contains(module), "{module} lists itself");
             for name in *allowed {
-                assert!(
-                    ALLOWED.iter().any(|(known, _)| known == name),
-                    "{module} lists `{name}`, which is nowhere"
-                );
+                assert!(ALLOWED.iter().any(|(known, _)| known == name), "{module} lists `{name}`, which is nowhere");
             }
         }
         assert_eq!(stem("src/a/b.rs"), "b");

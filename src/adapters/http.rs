@@ -75,7 +75,9 @@ impl HttpTarget {
         let headers = headers(connection, target, source, &mut secrets)?;
         let key = target.idempotency.as_ref();
         let key_header = key
-            .map(|key| HeaderName::from_bytes(key.header.as_bytes()).map_err(|error| wrong("idempotency.header", &error)))
+            .map(|key| {
+                HeaderName::from_bytes(key.header.as_bytes()).map_err(|error| wrong("idempotency.header", &error))
+            })
             .transpose()?;
         Ok(Self {
             place: place(&url),
@@ -97,7 +99,11 @@ impl HttpTarget {
             root_cause(error)
         };
         let message = format!("{}: {reason}", self.place);
-        if error.is_connect() || error.is_builder() { SendError::NotSent(message) } else { SendError::OutcomeUnknown(message) }
+        if error.is_connect() || error.is_builder() {
+            SendError::NotSent(message)
+        } else {
+            SendError::OutcomeUnknown(message)
+        }
     }
 
     /// What a target echoes of our secrets goes no further than here.
@@ -180,9 +186,8 @@ impl Target for HttpTarget {
         }
         Ok(Reply {
             status,
-            content_type: text(&head, CONTENT_TYPE).map(|kind| {
-                kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-            }),
+            content_type: text(&head, CONTENT_TYPE)
+                .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
             retry_after: retry_after(&head),
             location: text(&head, LOCATION),
             body: self.without_secrets(body.freeze()),
@@ -220,7 +225,11 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = inner;
         source = inner.source();
     }
-    if std::ptr::eq(cause, error as &dyn std::error::Error) { "the request failed".to_owned() } else { cause.to_string() }
+    if std::ptr::eq(cause, error as &dyn std::error::Error) {
+        "the request failed".to_owned()
+    } else {
+        cause.to_string()
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ pub fn open(connection: &Connection, secrets: &dyn SecretSource) -> Result<Box<d
         ConnectionKind::Sftp(sftp) => {
             Ok(Box::new(SftpRemote::connect(sftp, &connection.name, || sftp_secrets(sftp, secrets))?))
         }
-        ConnectionKind::Http(_) => {
-            Err(RemoteError::Refused { message: format!("connection `{}` is of kind http, no source", connection.name) })
-        }
+        ConnectionKind::Http(_) => Err(RemoteError::Refused {
+            message: format!("connection `{}` is of kind http, no source", connection.name),
+        }),
     }
 }
 

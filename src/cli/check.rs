@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::Common;
 use super::context::{print, print_json, print_problems, root};
 use super::exit::{Exit, Failure};
-use super::Common;
 use crate::config::project;
 use crate::config::render;
 use crate::config::secret::Secrets;

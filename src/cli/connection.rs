@@ -3,9 +3,9 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
+use super::Common;
 use super::context::{Context, not_valid, print, tell};
 use super::exit::{Exit, Failure};
-use super::Common;
 use crate::adapters::sftp;
 use crate::config::project::load_connections;
 use crate::domain::job::{ConnectionKind, SftpConnection};
@@ -36,7 +36,8 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let context = Context::open(common)?;
     let connection = find(&context, name, common)?;
     let (host, port) = (&connection.host, connection.port);
-    let unreachable = |error: crate::ports::RemoteError| Failure::new(Exit::UNREACHABLE, "unreachable", error.to_string());
+    let unreachable =
+        |error: crate::ports::RemoteError| Failure::new(Exit::UNREACHABLE, "unreachable", error.to_string());
     let key = sftp::host_key(&connection).map_err(unreachable)?;
     print(&format!("{name}: {host}:{port} shows a host key of type {}\n  {}\n", key.kind, key.fingerprint));
     if connection.host_keys.contains(&key.fingerprint) {
@@ -88,7 +89,8 @@ fn agreed() -> Result<bool, Failure> {
 fn pin(path: &Path, name: &str, fingerprint: &str) -> Result<(), Failure> {
     let cannot = |error: String| Failure::new(Exit::FAILED, "not-written", format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| cannot(error.to_string()))?;
+    let mut document: toml_edit::DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| cannot(error.to_string()))?;
     let table = document.get_mut(name).and_then(toml_edit::Item::as_table_like_mut);
     let table = table.ok_or_else(|| cannot(format!("there is no table [{name}]")))?;
     table.insert("host_key", toml_edit::value(fingerprint));

@@ -3,13 +3,13 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, Failure};
 use super::Common;
+use super::exit::{Exit, Failure};
 use crate::config::diagnostic::Problems;
 use crate::config::project::Project;
 use crate::config::render;
-use crate::ledger::{Ledger, LedgerError};
 use crate::ledger::row::RunRow;
+use crate::ledger::{Ledger, LedgerError};
 
 /// The project a command works on.
 pub struct Context {

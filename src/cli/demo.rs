@@ -16,6 +16,7 @@ use crate::demo::api::{Api, ApiOptions};
 use crate::demo::project;
 use crate::demo::sftp_server::SftpServer;
 use crate::pipeline::Begin;
+use crate::report::text::counted;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -99,7 +100,16 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     say("What was rejected, with its place in the file: nightferry rejects orders\n");
     rejects::execute(&rejects::Args::of_job("orders"), &common)?;
     print("\n");
-    say(&format!("The API's own count: {}\n", servers.api.summary()));
+    say("What the API says it got:");
+    for (path, seen) in servers.api.seen() {
+        say(&format!(
+            "  {path}: {} in {} under {}",
+            counted(seen.records, "record"),
+            counted(seen.requests, "request"),
+            counted(seen.keys, "key")
+        ));
+    }
+    print("\n");
     say("Everything above is in a ledger: `nightferry runs`, `show RUN`, `rejects`, `reconcile RUN` read it.");
     if args.keep {
         stay(&stage)?;
@@ -109,7 +119,11 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
 
 /// Number, job, what to look for.
 const SCENES: &[(&str, &str, &str)] = &[
-    ("1", "orders", "a few rows are rejected, and the API answers 503 once: one batch is tried again under the same key"),
+    (
+        "1",
+        "orders",
+        "a few rows are rejected, and the API answers 503 once: one batch is tried again under the same key",
+    ),
     ("2", "payments", "amounts in minor units, a strict limit on rejects"),
     ("3", "employees", "taken once its done file is there, moved away afterwards"),
     ("4", "orders", "the same night again: the file is passed over, nothing is sent twice"),
@@ -123,7 +137,8 @@ fn start(stage: &Stage) -> Result<Servers, Failure> {
         .enable_all()
         .build()
         .map_err(|error| cannot(&remote, &error))?;
-    let options = ApiOptions { token: TOKEN.to_owned(), unavailable_once: vec!["/orders".to_owned()] };
+    let options =
+        ApiOptions { token: TOKEN.to_owned(), unavailable_once: vec!["/v2/sales-order-lines/bulk".to_owned()] };
     let started = runtime.block_on(async {
         let sftp = SftpServer::start(remote.clone(), USER, PASSWORD).await?;
         let api = Api::start(options).await?;

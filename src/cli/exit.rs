@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn every_state_has_its_exit_code() {
-        let codes: Vec<_> = RunState::ALL.iter().map(|state| (state.word(), Exit::of_run(*state, None, false).0)).collect();
+        let codes: Vec<_> =
+            RunState::ALL.iter().map(|state| (state.word(), Exit::of_run(*state, None, false).0)).collect();
         let expected = [
             ("scheduled", 7),
             ("waiting", 7),

@@ -3,7 +3,7 @@
 mod check;
 mod connection;
 mod context;
-#[cfg(any())]
+#[cfg(feature = "demo")]
 mod demo;
 mod exit;
 mod progress;
@@ -81,7 +81,7 @@ enum Command {
     /// Work with connections
     Connection(connection::Args),
     /// Run the sample jobs against an SFTP server and an API of its own, on this machine
-    #[cfg(any())]
+    #[cfg(feature = "demo")]
     Demo(demo::Args),
 }
 
@@ -99,7 +99,7 @@ pub fn main() -> Exit {
         Command::Rejects(args) => rejects::execute(&args, common),
         Command::Reconcile(args) => reconcile::execute(&args, common),
         Command::Connection(args) => connection::execute(&args, common),
-        #[cfg(any())]
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::execute(&args, common),
     };
     ended.unwrap_or_else(|failure| failure.print())

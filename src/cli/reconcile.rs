@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
-use super::Common;
 use crate::config::project::load_job;
 use crate::ledger::Ledger;
 use crate::ledger::row::RunRow;

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
+use super::Common;
 use super::context::{Context, ledger_failure, print};
 use super::exit::{Exit, Failure};
-use super::Common;
 use crate::domain::name::JobName;
 use crate::ledger::reject::RejectFilter;
 use crate::report::rejects::{RejectDocument, line};
@@ -43,12 +43,8 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         print(if args.json { "[]\n" } else { "no rejects\n" });
         return Ok(Exit::DONE);
     };
-    let filter = RejectFilter {
-        job: args.job.as_deref().map(JobName::new),
-        run,
-        cause: args.cause.clone(),
-        limit: None,
-    };
+    let filter =
+        RejectFilter { job: args.job.as_deref().map(JobName::new), run, cause: args.cause.clone(), limit: None };
     // Streamed: a bad night has more rejects than memory should hold.
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let mut count = 0_u64;

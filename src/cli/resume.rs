@@ -1,9 +1,9 @@
 //! `nightferry resume RUN`: goes on at the first batch that is not accepted; accepted ones are never sent again.
 
+use super::Common;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::run::{self, Ending};
-use super::Common;
 use crate::pipeline::Begin;
 
 /// Arguments.

@@ -49,12 +49,15 @@ pub struct Args {
 
 /// Runs the command.
 pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
-    let begun = prepare(args, common).and_then(|prepared| {
-        if args.dry_run { dry(args, common, prepared) } else { carry(args, common, prepared) }
-    });
+    let begun = prepare(args, common)
+        .and_then(|prepared| if args.dry_run { dry(args, common, prepared) } else { carry(args, common, prepared) });
     begun.or_else(|failure| {
         if args.json {
-            let error = ErrorDocument { code: failure.code.clone(), message: failure.message.clone(), hint: failure.hint.clone() };
+            let error = ErrorDocument {
+                code: failure.code.clone(),
+                message: failure.message.clone(),
+                hint: failure.hint.clone(),
+            };
             print_json(&RunDocument::not_begun(&args.job, args.date, args.dry_run, error))?;
         }
         Err(failure)
@@ -84,7 +87,8 @@ pub fn load(context: Context, job: &str, common: &Common) -> Result<Prepared, Fa
 }
 
 fn unknown_job(name: &str, known: &[String]) -> Failure {
-    let list = if known.is_empty() { "there are none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
+    let list =
+        if known.is_empty() { "there are none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
     Failure::new(Exit::NOT_VALID, "unknown-job", format!("there is no job `{name}`")).hint(list)
 }
 
@@ -111,7 +115,10 @@ pub fn order(prepared: &Prepared, date: NaiveDate, file: Option<PathBuf>) -> Res
     })
 }
 
-fn connection<'a>(loaded: &'a LoadedJob, name: &crate::domain::name::ConnectionName) -> Result<&'a Connection, Failure> {
+fn connection<'a>(
+    loaded: &'a LoadedJob,
+    name: &crate::domain::name::ConnectionName,
+) -> Result<&'a Connection, Failure> {
     // `config` has resolved every reference of a loaded job.
     let missing = || Failure::new(Exit::NOT_VALID, "not-valid", format!("there is no connection `{name}`"));
     loaded.connections.get(name).ok_or_else(missing)
@@ -160,7 +167,13 @@ pub struct Ending {
 }
 
 /// Runs an order to its end and prints what it came to.
-pub fn run_order(order: Order, begin: Begin, prepared: &Prepared, common: &Common, ending: Ending) -> Result<Exit, Failure> {
+pub fn run_order(
+    order: Order,
+    begin: Begin,
+    prepared: &Prepared,
+    common: &Common,
+    ending: Ending,
+) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let ledger = Ledger::open(&prepared.context.data, now).map_err(|error| ledger_failure(&error))?;
     let target = HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref())
@@ -170,13 +183,8 @@ pub fn run_order(order: Order, begin: Begin, prepared: &Prepared, common: &Commo
     let bar = Arc::new(Bar::new(common));
     let (outcome, caught) = runtime.block_on(async {
         let (stop, caught) = signals::listen()?;
-        let ports = Ports {
-            clock: Arc::new(SystemClock),
-            open_remote,
-            target: Arc::new(target),
-            progress: bar.clone(),
-            stop,
-        };
+        let ports =
+            Ports { clock: Arc::new(SystemClock), open_remote, target: Arc::new(target), progress: bar.clone(), stop };
         Ok::<_, Failure>((pipeline::run(&order, begin, &ports, &ledger).await, caught))
     })?;
     bar.finish();

@@ -3,9 +3,9 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
+use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
-use super::Common;
 use crate::domain::name::JobName;
 use crate::ledger::Ledger;
 use crate::ledger::row::RunRow;

@@ -1,9 +1,9 @@
 //! `nightferry show RUN`: one run, as the ledger has it. Recovers nothing, so an operator sees what a crash left.
 
+use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
 use super::reconcile;
-use super::Common;
 use crate::report::document::{RunDocument, instant};
 
 /// Arguments.

@@ -24,7 +24,8 @@ impl Caught {
 
 /// Listens from now on; must be called inside the runtime.
 pub fn listen() -> Result<(Stop, Caught), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Exit::FAILED, "internal", format!("cannot listen to signals: {error}"));
+    let cannot =
+        |error: std::io::Error| Failure::new(Exit::FAILED, "internal", format!("cannot listen to signals: {error}"));
     let (switch, stop) = stop_switch();
     let caught = Caught::default();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;

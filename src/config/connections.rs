@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use super::tree::{At, Sink, Table, Value};
 use super::unit::duration;
-use crate::domain::job::{Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpTimeouts};
+use crate::domain::job::{
+    Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpTimeouts,
+};
 use crate::domain::name::ConnectionName;
 
 /// A connection with the places of its secrets.
@@ -60,7 +62,8 @@ fn read_one(name: &str, table: Table<'_>) -> ReadConnection {
 fn sftp(table: &Table<'_>, name: &str, secrets: &mut Vec<At<String>>) -> Option<SftpConnection> {
     let host = table.required("host").and_then(|value| value.text());
     let user = table.required("user").and_then(|value| value.text());
-    let port = table.get("port").map_or(Some(22), |value| value.integer(1, 65_535).and_then(|port| u16::try_from(port).ok()));
+    let port =
+        table.get("port").map_or(Some(22), |value| value.integer(1, 65_535).and_then(|port| u16::try_from(port).ok()));
     let mut secret = |key: &str| table.get(key).and_then(|value| secret_only(&value, secrets));
     let (password, key, key_passphrase) = (secret("password"), secret("key"), secret("key_passphrase"));
     let has_login = ["password", "key"].iter().any(|key| table.get(key).is_some());
@@ -139,7 +142,9 @@ fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnecti
     let bearer = table.table("auth").map_or(Some(None), |auth| read_auth(auth, secrets));
     let (mut concurrency, mut per_second) = (4, None);
     if let Some(rate) = table.table("rate") {
-        let number = |key: &str| rate.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok());
+        let number = |key: &str| {
+            rate.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok())
+        };
         concurrency = number("concurrency").unwrap_or(concurrency);
         per_second = number("per_second");
         rate.end();

@@ -33,7 +33,9 @@ pub struct ReadJob {
 pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>) -> ReadJob {
     let head = root.required("job").and_then(|value| value.table("job"));
     let (name, title, mapping) = head.map(|head| read_head(head, stem)).unwrap_or_default();
-    let schedule = root.table("schedule").map_or_else(|| Some(Schedule::unscheduled(timezone)), |table| read_schedule(table, timezone));
+    let schedule = root
+        .table("schedule")
+        .map_or_else(|| Some(Schedule::unscheduled(timezone)), |table| read_schedule(table, timezone));
     let source_table = root.required("source").and_then(|value| value.table("source"));
     let (source, source_place) = source_table.map(read_source).unwrap_or_default();
     let target_table = root.required("target").and_then(|value| value.table("target"));
@@ -68,7 +70,12 @@ fn read_head(table: Table<'_>, stem: &str) -> Head {
     if let Some(name) = &name {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
         if name.value.is_empty() || !name.value.bytes().all(plain) {
-            table.sink().error("NF121", &name.span, "a job's name has lower-case letters, digits, `-` and `_` only", "");
+            table.sink().error(
+                "NF121",
+                &name.span,
+                "a job's name has lower-case letters, digits, `-` and `_` only",
+                "",
+            );
         } else if name.value != stem {
             let message = format!("this job is `{}`, but its file is `{stem}.toml`", name.value);
             table.sink().error("NF120", &name.span, message, "name and file must agree");
@@ -105,7 +112,13 @@ fn read_schedule(table: Table<'_>, default_zone: Option<&str>) -> Option<Schedul
     match table.text("timezone") {
         Some(name) if !zone::exists(&name.value) => {
             let message = format!("`{}` is not a time zone", name.value);
-            table.sink().error_help("NF402", &name.span, message, "", "a name of the IANA list, such as `Europe/Copenhagen`");
+            table.sink().error_help(
+                "NF402",
+                &name.span,
+                message,
+                "",
+                "a name of the IANA list, such as `Europe/Copenhagen`",
+            );
         }
         Some(name) => schedule.timezone = name.value,
         None if default_zone.is_none() && cron.is_some() => {
@@ -115,7 +128,8 @@ fn read_schedule(table: Table<'_>, default_zone: Option<&str>) -> Option<Schedul
         None => {}
     }
     let known = ["same_day", "previous_day"];
-    schedule.business_date = table.word("business_date", BusinessDateRule::from_word, &known).unwrap_or(BusinessDateRule::SameDay);
+    schedule.business_date =
+        table.word("business_date", BusinessDateRule::from_word, &known).unwrap_or(BusinessDateRule::SameDay);
     table.end();
     Some(schedule)
 }
@@ -126,11 +140,14 @@ fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
     let template = |key: &str, with_file: bool| table.text(key).and_then(|text| date_template(sink, &text, with_file));
     let folder = if table.get("folder").is_some() { template("folder", false) } else { Some(DateTemplate(Vec::new())) };
     let files = table.required("files").and_then(|value| value.text()).and_then(|text| files(sink, &text));
-    let ready = table.get("ready_when").map_or(Some(ReadyRule::UnchangedFor(std::time::Duration::from_secs(10))), |value| ready(&value));
+    let ready = table
+        .get("ready_when")
+        .map_or(Some(ReadyRule::UnchangedFor(std::time::Duration::from_secs(10))), |value| ready(&value));
     let at_least = table.get("at_least").map_or(Some(1), |value| value.integer(0, 1_000_000));
     let if_none = table.word("if_none", IfNone::from_word, &["wait", "succeed", "fail"]).unwrap_or(IfNone::Wait);
     let empty_file = table.word("empty_file", EmptyFile::from_word, &["warn", "fail", "ok"]);
-    let seen_before = table.word("seen_before", SeenBefore::from_word, &["skip", "reject", "process"]).unwrap_or(SeenBefore::Skip);
+    let seen_before =
+        table.word("seen_before", SeenBefore::from_word, &["skip", "reject", "process"]).unwrap_or(SeenBefore::Skip);
     let afterwards = table.get("afterwards").map_or(Some(Afterwards::Keep), |value| afterwards(&value));
     let source = (|| {
         Some(Source {
@@ -153,7 +170,13 @@ fn files(sink: &Sink<'_>, text: &At<String>) -> Option<DateTemplate> {
     let template = date_template(sink, text, false)?;
     let sample = template.fill(chrono::NaiveDate::default(), "");
     if sample.contains('/') {
-        sink.error_help("NF122", &text.span, "`files` is a pattern of names", "it holds a `/`", "put the folder into `folder`");
+        sink.error_help(
+            "NF122",
+            &text.span,
+            "`files` is a pattern of names",
+            "it holds a `/`",
+            "put the folder into `folder`",
+        );
         return None;
     }
     if let Err(error) = GlobBuilder::new(&sample).literal_separator(true).build() {
@@ -169,7 +192,13 @@ fn ready(value: &Value<'_>) -> Option<ReadyRule> {
         if word == "at_once" {
             return Some(ReadyRule::AtOnce);
         }
-        value.sink().error_help("NF104", &value.span(), format!("`{word}` does not say when a file is ready"), "", help);
+        value.sink().error_help(
+            "NF104",
+            &value.span(),
+            format!("`{word}` does not say when a file is ready"),
+            "",
+            help,
+        );
         return None;
     }
     let table = value.table("source.ready_when")?;
@@ -206,7 +235,11 @@ fn afterwards(value: &Value<'_>) -> Option<Afterwards> {
 fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {
     let connection = table.required("connection").and_then(|value| value.text());
     let method = table
-        .word("method", |word| matches!(word, "POST" | "PUT" | "PATCH").then(|| word.to_owned()), &["POST", "PUT", "PATCH"])
+        .word(
+            "method",
+            |word| matches!(word, "POST" | "PUT" | "PATCH").then(|| word.to_owned()),
+            &["POST", "PUT", "PATCH"],
+        )
         .unwrap_or_else(|| "POST".to_owned());
     let path = table.required("path").and_then(|value| path(&value));
     let headers = table.table("headers").map(|headers| read_headers(&headers)).unwrap_or_default();
@@ -235,10 +268,16 @@ fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {
 fn path(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if text.value.contains('{') {
-        value.sink().error("NF191", &text.span, "a path from the record is not in this version yet", "would change what is sent");
+        value.sink().error(
+            "NF191",
+            &text.span,
+            "a path from the record is not in this version yet",
+            "would change what is sent",
+        );
         return None;
     }
-    let good = text.value.starts_with('/') && !text.value.chars().any(|character| character.is_control() || character == ' ');
+    let good =
+        text.value.starts_with('/') && !text.value.chars().any(|character| character.is_control() || character == ' ');
     if !good {
         value.sink().error("NF123", &text.span, "`path` begins with `/` and holds no blank", "");
     }
@@ -268,7 +307,8 @@ fn read_batch(table: Table<'_>) -> BatchRule {
 }
 
 fn read_idempotency(table: Table<'_>) -> Option<Idempotency> {
-    let header = table.required("header").and_then(|value| value.text()).filter(|header| check_header(table.sink(), header));
+    let header =
+        table.required("header").and_then(|value| value.text()).filter(|header| check_header(table.sink(), header));
     let window = table.get("window").map_or(Some(std::time::Duration::from_secs(86_400)), |value| duration(&value));
     let quoted = table.get("quoted").is_some_and(|value| value.boolean() == Some(true));
     table.end();
@@ -280,7 +320,13 @@ fn on_unanswered(table: &Table<'_>, has_key: bool) -> OnUnanswered {
     let chosen = table.word("on_unanswered", OnUnanswered::from_word, &["resend", "hold"]).unwrap_or(by_default);
     if let (OnUnanswered::Resend, false, Some(value)) = (chosen, has_key, table.get("on_unanswered")) {
         let help = "add `idempotency = { header = \"Idempotency-Key\" }` if the target honours one, else `on_unanswered = \"hold\"`";
-        table.sink().error_help("NF124", &value.span(), "without a key, sending again could take effect twice", "", help);
+        table.sink().error_help(
+            "NF124",
+            &value.span(),
+            "without a key, sending again could take effect twice",
+            "",
+            help,
+        );
     }
     chosen
 }
@@ -305,7 +351,12 @@ fn retry_on(value: &Value<'_>) -> RetryOn {
             DeValue::Integer(_) => {
                 on.statuses.extend(item.integer(400, 599).and_then(|status| u16::try_from(status).ok()));
             }
-            _ => item.sink().error("NF104", &item.span(), "a status from 400 to 599, or `\"timeout\"`, is needed here", ""),
+            _ => item.sink().error(
+                "NF104",
+                &item.span(),
+                "a status from 400 to 599, or `\"timeout\"`, is needed here",
+                "",
+            ),
         }
     }
     on
@@ -326,8 +377,11 @@ fn read_response(table: Table<'_>) -> Option<ResponseRule> {
     let mut response = default_response();
     if let Some(value) = table.get("accepted") {
         let statuses = value.list(false);
-        response.accepted =
-            statuses.iter().filter_map(|status| status.integer(200, 299)).filter_map(|status| u16::try_from(status).ok()).collect();
+        response.accepted = statuses
+            .iter()
+            .filter_map(|status| status.integer(200, 299))
+            .filter_map(|status| u16::try_from(status).ok())
+            .collect();
         if statuses.is_empty() {
             table.sink().error("NF104", &value.span(), "`accepted` needs at least one status", "");
         }
@@ -339,7 +393,13 @@ fn read_response(table: Table<'_>) -> Option<ResponseRule> {
     response.match_by = table.table("match").and_then(read_match);
     response.ok_when = table.table("ok_when").and_then(read_ok_when);
     if let (Some(value), None) = (table.get("match"), &response.each) {
-        table.sink().error_help("NF125", &value.span(), "`match` needs `each`", "", "for example `each = \"$.results[*]\"`");
+        table.sink().error_help(
+            "NF125",
+            &value.span(),
+            "`match` needs `each`",
+            "",
+            "for example `each = \"$.results[*]\"`",
+        );
     }
     table.end();
     Some(response)

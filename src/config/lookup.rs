@@ -33,7 +33,12 @@ pub fn read(table: Table<'_>, files: &mut Texts<'_>) -> Option<LookupSpec> {
         }
         (None, None) => {
             if table.get("same_file").is_none() {
-                table.sink().error("NF103", &table.span(), "a lookup needs `values`, or `file` with `key` and `value`", "");
+                table.sink().error(
+                    "NF103",
+                    &table.span(),
+                    "a lookup needs `values`, or `file` with `key` and `value`",
+                    "",
+                );
             } else {
                 table.sink().error("NF191", &table.span(), "`same_file` is not in this version yet", "");
             }

@@ -119,7 +119,8 @@ fn marks(table: &Table<'_>, input: &mut InputSpec) -> Option<()> {
 fn mark_of(value: &Value<'_>) -> Option<char> {
     let text = value.text()?;
     let mut characters = text.value.chars();
-    let mark = characters.next().filter(|mark| characters.next().is_none() && !mark.is_ascii_digit() && !"+-".contains(*mark));
+    let mark =
+        characters.next().filter(|mark| characters.next().is_none() && !mark.is_ascii_digit() && !"+-".contains(*mark));
     if mark.is_none() {
         value.sink().error("NF104", &text.span, "one character is needed here, no digit or sign", "");
     }
@@ -131,7 +132,12 @@ fn one_byte(value: &Value<'_>) -> Option<u8> {
     match text.value.as_bytes() {
         [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Some(*byte),
         _ => {
-            value.sink().error("NF104", &text.span, "one ASCII character is needed here", "for example `\";\"` or `\"\\t\"`");
+            value.sink().error(
+                "NF104",
+                &text.span,
+                "one ASCII character is needed here",
+                "for example `\";\"` or `\"\\t\"`",
+            );
             None
         }
     }
@@ -159,7 +165,8 @@ fn fields(sink: &Sink<'_>, root: &Table<'_>, lookups: &BTreeMap<String, LookupSp
             all_read = false;
             continue;
         }
-        let read = value.table(&format!("fields.{}", target.value)).and_then(|table| recipe::read(&target, table, lookups));
+        let read =
+            value.table(&format!("fields.{}", target.value)).and_then(|table| recipe::read(&target, table, lookups));
         match read {
             Some(field) => {
                 clash(sink, &target, &field, &fields);
@@ -177,14 +184,17 @@ fn fields(sink: &Sink<'_>, root: &Table<'_>, lookups: &BTreeMap<String, LookupSp
 /// `customer.email = {…}` without quotation marks is a table of tables.
 fn is_split_by_dots(value: &Value<'_>) -> bool {
     match value.node() {
-        DeValue::Table(inner) => !inner.is_empty() && inner.values().all(|value| matches!(value.get_ref(), DeValue::Table(_))),
+        DeValue::Table(inner) => {
+            !inner.is_empty() && inner.values().all(|value| matches!(value.get_ref(), DeValue::Table(_)))
+        }
         _ => false,
     }
 }
 
 /// A target may stand once, and not inside another one.
 fn clash(sink: &Sink<'_>, target: &At<String>, field: &FieldSpec, before: &[FieldSpec]) {
-    let other = before.iter().find(|other| field.target.starts_with(&other.target) || other.target.starts_with(&field.target));
+    let other =
+        before.iter().find(|other| field.target.starts_with(&other.target) || other.target.starts_with(&field.target));
     if let Some(other) = other {
         let message = format!("`{}` and `{}` cannot both be sent", other.target.join("."), target.value);
         sink.error("NF113", &target.span, message, "one is inside the other");
@@ -213,7 +223,8 @@ fn conditions(when: &Table<'_>) -> Vec<Condition> {
                 tests.end();
             }
             _ => {
-                let words: Vec<String> = value.list(true).iter().filter_map(Value::text).map(|text| text.value).collect();
+                let words: Vec<String> =
+                    value.list(true).iter().filter_map(Value::text).map(|text| text.value).collect();
                 conditions.push(Condition { column, test: Test::OneOf(words) });
             }
         }
@@ -261,12 +272,22 @@ fn read_output(table: Table<'_>) -> bool {
 }
 
 /// A lookup that no field uses is a mistake of somebody's.
-fn check_use(sink: &Sink<'_>, root: &Table<'_>, lookups: &BTreeMap<String, LookupSpec>, fields: &Option<Vec<FieldSpec>>) {
+fn check_use(
+    sink: &Sink<'_>,
+    root: &Table<'_>,
+    lookups: &BTreeMap<String, LookupSpec>,
+    fields: &Option<Vec<FieldSpec>>,
+) {
     let (Some(fields), Some(table)) = (fields, root.table("lookups")) else { return };
     for (name, _) in table.entries() {
         let used = fields.iter().any(|field| field.lookup.as_ref() == Some(&name.value));
         if !used && lookups.contains_key(&name.value) {
-            sink.warn("NF214", &name.span, format!("no field uses the lookup `{}`", name.value), "remove it, or add `lookup = …` to a field");
+            sink.warn(
+                "NF214",
+                &name.span,
+                format!("no field uses the lookup `{}`", name.value),
+                "remove it, or add `lookup = …` to a field",
+            );
         }
     }
 }

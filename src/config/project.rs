@@ -320,7 +320,12 @@ impl<'p> Loading<'p> {
         let mapping = read.mapping.and_then(|named| {
             if !self.project.mapping_names().contains(&named.value) {
                 let message = format!("there is no mapping `{}`", named.value);
-                sink.error("NF127", &named.span, message, &format!("no file {}", self.project.mapping_path(&named.value)));
+                sink.error(
+                    "NF127",
+                    &named.span,
+                    message,
+                    &format!("no file {}", self.project.mapping_path(&named.value)),
+                );
                 return None;
             }
             self.mapping(&named.value)
@@ -369,7 +374,12 @@ fn find(
     if read.kind.as_deref().is_some_and(|kind| !kinds.contains(&kind)) {
         let is = read.kind.as_deref().unwrap_or_default();
         let wanted = kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
-        sink.error("NF128", &named.span, format!("`{}` is of kind `{is}`", named.value), &format!("{wanted} is needed here"));
+        sink.error(
+            "NF128",
+            &named.span,
+            format!("`{}` is of kind `{is}`", named.value),
+            &format!("{wanted} is needed here"),
+        );
         return None;
     }
     read.connection.clone()

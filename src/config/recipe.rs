@@ -47,12 +47,22 @@ pub fn read(target: &At<String>, table: Table<'_>, lookups: &BTreeMap<String, Lo
 
 fn target_path(table: &Table<'_>, target: &At<String>) -> Option<Vec<String>> {
     if target.value.contains("[]") {
-        table.sink().error("NF191", &target.span, "`lines[]` targets are not in this version yet", "would change what is sent");
+        table.sink().error(
+            "NF191",
+            &target.span,
+            "`lines[]` targets are not in this version yet",
+            "would change what is sent",
+        );
         return None;
     }
     let parts: Vec<String> = target.value.split('.').map(str::to_owned).collect();
     if parts.iter().any(String::is_empty) {
-        table.sink().error("NF107", &target.span, format!("`{}` is not a target path", target.value), "a name is missing between the dots");
+        table.sink().error(
+            "NF107",
+            &target.span,
+            format!("`{}` is not a target path", target.value),
+            "a name is missing between the dots",
+        );
         return None;
     }
     Some(parts)
@@ -111,7 +121,9 @@ fn read_origin(table: &Table<'_>, key: &str, value: &Value<'_>) -> Option<Origin
 /// A column by name, or by position counted from 1.
 pub fn column(value: &Value<'_>) -> Option<Column> {
     match value.node() {
-        DeValue::Integer(_) => value.integer(1, 4096).and_then(|position| u32::try_from(position).ok()).map(Column::Position),
+        DeValue::Integer(_) => {
+            value.integer(1, 4096).and_then(|position| u32::try_from(position).ok()).map(Column::Position)
+        }
         _ => value.text().map(|text| Column::Name(text.value)),
     }
 }
@@ -119,7 +131,12 @@ pub fn column(value: &Value<'_>) -> Option<Column> {
 fn template(value: &Value<'_>) -> Option<Origin> {
     let text = value.text()?;
     let Some(parts) = braces(&text.value) else {
-        value.sink().error("NF105", &text.span, format!("`{}` has a `{{` or `}}` without its other half", text.value), "");
+        value.sink().error(
+            "NF105",
+            &text.span,
+            format!("`{}` has a `{{` or `}}` without its other half", text.value),
+            "",
+        );
         return None;
     };
     let part = |(braced, part): (bool, &str)| {
@@ -145,7 +162,12 @@ fn clean_step(value: &Value<'_>) -> Option<CleanStep> {
         "lower" => Some(CleanStep::Lower),
         "digits" => Some(CleanStep::Digits),
         "squeeze" | "ascii" => {
-            value.sink().error("NF191", &word.span, format!("`{}` is not in this version yet", word.value), "would change what is sent");
+            value.sink().error(
+                "NF191",
+                &word.span,
+                format!("`{}` is not in this version yet", word.value),
+                "would change what is sent",
+            );
             None
         }
         other => {
@@ -160,13 +182,19 @@ fn clean_table(value: &Value<'_>) -> Option<CleanStep> {
     let step = value.table("fields.clean")?;
     let read = if let Some(pad) = step.get("pad_left") {
         let parts = pad.list(false);
-        let width = parts.first().and_then(|width| width.integer(1, 10_000)).and_then(|width| u32::try_from(width).ok());
+        let width =
+            parts.first().and_then(|width| width.integer(1, 10_000)).and_then(|width| u32::try_from(width).ok());
         let fill = parts.get(1).and_then(Value::text).and_then(|fill| {
             let mut characters = fill.value.chars();
             characters.next().filter(|_| characters.next().is_none())
         });
         if width.is_none() || fill.is_none() || parts.len() != 2 {
-            step.sink().error("NF104", &pad.span(), "`pad_left` is a width and one character", "for example `[8, \"0\"]`");
+            step.sink().error(
+                "NF104",
+                &pad.span(),
+                "`pad_left` is a width and one character",
+                "for example `[8, \"0\"]`",
+            );
         }
         width.zip(fill).map(|(width, fill)| CleanStep::PadLeft(width, fill))
     } else if let Some(remove) = step.text("remove") {
@@ -174,7 +202,12 @@ fn clean_table(value: &Value<'_>) -> Option<CleanStep> {
     } else {
         for later in ["replace", "take", "after", "before"] {
             if let Some(value) = step.get(later) {
-                step.sink().error("NF191", &value.span(), format!("`{later}` is not in this version yet"), "would change what is sent");
+                step.sink().error(
+                    "NF191",
+                    &value.span(),
+                    format!("`{later}` is not in this version yet"),
+                    "would change what is sent",
+                );
             }
         }
         None
@@ -196,7 +229,8 @@ fn lookup(table: &Table<'_>, lookups: &BTreeMap<String, LookupSpec>) -> Option<S
 
 fn kind(table: &Table<'_>) -> Option<ValueKind> {
     let word = table.get("type").map(|value| value.text()).unwrap_or_else(|| None);
-    let decimals = |key: &str| table.get(key).and_then(|value| value.integer(0, 18)).and_then(|number| u32::try_from(number).ok());
+    let decimals =
+        |key: &str| table.get(key).and_then(|value| value.integer(0, 18)).and_then(|number| u32::try_from(number).ok());
     let (digits, minor) = (decimals("decimals"), decimals("minor_units"));
     let format = table.text("format");
     let kind = match (word.as_ref().map(|word| word.value.as_str()), minor) {
@@ -219,12 +253,20 @@ fn kind(table: &Table<'_>) -> Option<ValueKind> {
     };
     if let Some(format) = format {
         if matches!(format.value.as_str(), "email" | "iban" | "uuid" | "url") {
-            table.sink().error("NF191", &format.span, format!("format `{}` is not in this version yet", format.value), "");
+            table.sink().error(
+                "NF191",
+                &format.span,
+                format!("format `{}` is not in this version yet", format.value),
+                "",
+            );
         } else {
             table.sink().error("NF109", &format.span, "`format` belongs to `type = \"date\"`", "");
         }
     }
-    for (key, allowed) in [("decimals", matches!(kind, ValueKind::Number { .. })), ("minor_units", minor.is_none() || matches!(kind, ValueKind::MinorUnits(_)))] {
+    for (key, allowed) in [
+        ("decimals", matches!(kind, ValueKind::Number { .. })),
+        ("minor_units", minor.is_none() || matches!(kind, ValueKind::MinorUnits(_))),
+    ] {
         if let (Some(value), false) = (table.get(key), allowed) {
             let hint = if digits.is_some() && minor.is_some() { "either `decimals` or `minor_units`" } else { "" };
             table.sink().error("NF109", &value.span(), format!("`{key}` belongs to `type = \"number\"`"), hint);
@@ -236,7 +278,13 @@ fn kind(table: &Table<'_>) -> Option<ValueKind> {
 fn date(table: &Table<'_>, word: Option<&At<String>>, format: Option<At<String>>) -> Option<ValueKind> {
     let Some(format) = format else {
         let span = word.map(|word| word.span.clone()).unwrap_or_default();
-        table.sink().error_help("NF103", &span, "a date needs `format`", "", "for example `format = \"%d.%m.%Y\"` reads 23.11.2026");
+        table.sink().error_help(
+            "NF103",
+            &span,
+            "a date needs `format`",
+            "",
+            "for example `format = \"%d.%m.%Y\"` reads 23.11.2026",
+        );
         return None;
     };
     check_date_format(table.sink(), &format).then_some(ValueKind::Date { format: format.value })
@@ -299,12 +347,13 @@ fn limit(table: &Table<'_>, key: &str, kind: Option<&ValueKind>) -> Option<Limit
             }
             Err(_) => None,
         },
-        (DeValue::Integer(_) | DeValue::Float(_), ValueKind::Integer | ValueKind::Number { .. } | ValueKind::MinorUnits(_)) => {
-            match constant(&value) {
-                Some(Constant::Number(digits)) => digits.parse::<Decimal>().ok().map(Limit::Number),
-                _ => return None,
-            }
-        }
+        (
+            DeValue::Integer(_) | DeValue::Float(_),
+            ValueKind::Integer | ValueKind::Number { .. } | ValueKind::MinorUnits(_),
+        ) => match constant(&value) {
+            Some(Constant::Number(digits)) => digits.parse::<Decimal>().ok().map(Limit::Number),
+            _ => return None,
+        },
         _ => None,
     };
     if read.is_none() {

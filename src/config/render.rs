@@ -23,7 +23,8 @@ fn one(diagnostic: &Diagnostic, source: &str, renderer: &Renderer) -> String {
         Severity::Warning => Level::WARNING,
     };
     let span = diagnostic.span.start.min(source.len())..diagnostic.span.end.min(source.len());
-    let mark = AnnotationKind::Primary.span(span).label((!diagnostic.label.is_empty()).then_some(diagnostic.label.as_str()));
+    let mark =
+        AnnotationKind::Primary.span(span).label((!diagnostic.label.is_empty()).then_some(diagnostic.label.as_str()));
     let mut group = level
         .primary_title(diagnostic.message.as_str())
         .id(diagnostic.code)

@@ -68,7 +68,9 @@ pub fn check_date_format(sink: &Sink<'_>, format: &At<String>) -> bool {
         let message = format!("`{}` is not a date format", format.value);
         let label = "no `%` in it, so it would only match that very text";
         match translated(&format.value) {
-            Some(words) => sink.error_help("NF231", &format.span, message, label, format!("you probably mean `{words}`")),
+            Some(words) => {
+                sink.error_help("NF231", &format.span, message, label, format!("you probably mean `{words}`"))
+            }
             None => sink.error_help("NF231", &format.span, message, label, "for example `%d.%m.%Y` reads 23.11.2026"),
         }
         return false;
@@ -83,7 +85,13 @@ pub fn check_date_format(sink: &Sink<'_>, format: &At<String>) -> bool {
     let whole = is_date_format(&format.value) && reads_back(first) && reads_back(second);
     if !whole {
         let message = format!("`{}` does not read a whole date", format.value);
-        sink.error_help("NF231", &format.span, message, "day, month and year are needed", "for example `%d.%m.%Y` reads 23.11.2026");
+        sink.error_help(
+            "NF231",
+            &format.span,
+            message,
+            "day, month and year are needed",
+            "for example `%d.%m.%Y` reads 23.11.2026",
+        );
     }
     whole
 }

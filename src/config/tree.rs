@@ -152,7 +152,12 @@ impl<'t> Value<'t> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.sink.error("NF102", &self.span(), format!("{wanted} is needed here, this is {is}"), &format!("not {wanted}"));
+        self.sink.error(
+            "NF102",
+            &self.span(),
+            format!("{wanted} is needed here, this is {is}"),
+            &format!("not {wanted}"),
+        );
     }
 
     /// Text.
@@ -278,7 +283,12 @@ impl<'t> Table<'t> {
         let parsed = parse(&text.value);
         if parsed.is_none() && !self.sink.is_later_word(&self.name, key, &text) {
             let known = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-            self.sink.error("NF104", &text.span, format!("`{}` is not a value of `{key}`", text.value), &format!("one of {known}"));
+            self.sink.error(
+                "NF104",
+                &text.span,
+                format!("`{}` is not a value of `{key}`", text.value),
+                &format!("one of {known}"),
+            );
         }
         parsed
     }
@@ -308,7 +318,8 @@ impl<'t> Table<'t> {
 
     /// Ends the reading: a key that nobody took is unknown, or a word of a later version.
     pub fn end(self) {
-        let mut left: Vec<_> = self.entries.keys().filter(|key| !self.taken.borrow().contains(key.get_ref().as_ref())).collect();
+        let mut left: Vec<_> =
+            self.entries.keys().filter(|key| !self.taken.borrow().contains(key.get_ref().as_ref())).collect();
         left.sort_by_key(|key| key.span().start);
         for key in left {
             let path = self.path_of(key.get_ref());
@@ -325,8 +336,17 @@ impl<'t> Table<'t> {
                     );
                 }
                 None => {
-                    let place = if self.name.is_empty() { "at the top of this file".into() } else { format!("in `{}`", self.name) };
-                    self.sink.error("NF101", &key.span(), format!("unknown key `{}` {place}", key.get_ref()), "not a key here");
+                    let place = if self.name.is_empty() {
+                        "at the top of this file".into()
+                    } else {
+                        format!("in `{}`", self.name)
+                    };
+                    self.sink.error(
+                        "NF101",
+                        &key.span(),
+                        format!("unknown key `{}` {place}", key.get_ref()),
+                        "not a key here",
+                    );
                 }
             }
         }

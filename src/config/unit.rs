@@ -23,7 +23,13 @@ pub fn duration(value: &Value<'_>) -> Option<Duration> {
     let parsed = with_unit(&text.value, DURATIONS).map(Duration::from_millis);
     if parsed.is_none() {
         let message = format!("`{}` is not a duration", text.value);
-        value.sink().error_help("NF104", &text.span, message, "a number and a unit", "for example `\"30s\"`, `\"5m\"`, `\"7d\"`; units are ms, s, m, h, d");
+        value.sink().error_help(
+            "NF104",
+            &text.span,
+            message,
+            "a number and a unit",
+            "for example `\"30s\"`, `\"5m\"`, `\"7d\"`; units are ms, s, m, h, d",
+        );
     }
     parsed
 }
@@ -34,7 +40,13 @@ pub fn size(value: &Value<'_>) -> Option<u64> {
     let parsed = with_unit(&text.value, SIZES).filter(|size| *size > 0);
     if parsed.is_none() {
         let message = format!("`{}` is not a size", text.value);
-        value.sink().error_help("NF104", &text.span, message, "a number and a unit", "for example `\"500KB\"` or `\"1MiB\"`");
+        value.sink().error_help(
+            "NF104",
+            &text.span,
+            message,
+            "a number and a unit",
+            "for example `\"500KB\"` or `\"1MiB\"`",
+        );
     }
     parsed
 }

@@ -13,9 +13,17 @@ pub struct Imbalance {
 }
 
 /// Checks the three laws for one file of `size` bytes (after unwrapping).
-pub fn check_laws(rows: &RowCounts, records: &RecordCounts, bytes: Option<&ByteCounts>, size: u64) -> Result<(), Imbalance> {
+pub fn check_laws(
+    rows: &RowCounts,
+    records: &RecordCounts,
+    bytes: Option<&ByteCounts>,
+    size: u64,
+) -> Result<(), Imbalance> {
     if !rows.balances() {
-        let message = format!("{} rows read, but {} skipped + {} rejected + {} used", rows.read, rows.skipped, rows.rejected, rows.used);
+        let message = format!(
+            "{} rows read, but {} skipped + {} rejected + {} used",
+            rows.read, rows.skipped, rows.rejected, rows.used
+        );
         return Err(Imbalance { law: 1, message });
     }
     if !records.balances() {

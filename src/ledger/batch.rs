@@ -88,7 +88,13 @@ impl Ledger {
 
     /// Writes down what has finished and opens the attempts that start now, in one transaction. Only after it may a
     /// request leave.
-    pub fn advance(&self, lease: &RunLease, finished: &[Finished], start: &[BatchId], now: DateTime<Utc>) -> Result<()> {
+    pub fn advance(
+        &self,
+        lease: &RunLease,
+        finished: &[Finished],
+        start: &[BatchId],
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         self.write_held(lease, |tx| {
             let mut book = Book::open(tx)?;
             for outcome in finished {
@@ -116,7 +122,8 @@ impl Ledger {
 }
 
 fn seal_one(tx: &Transaction<'_>, file: FileId, batch: &SealedBatch) -> std::result::Result<(), Fault> {
-    let mut there = tx.prepare_cached("SELECT key, body_sha256, records FROM batch WHERE file = ?1 AND ordinal = ?2")?;
+    let mut there =
+        tx.prepare_cached("SELECT key, body_sha256, records FROM batch WHERE file = ?1 AND ordinal = ?2")?;
     let sealed: Option<(String, String, i64)> = there
         .query_row(params![file.0, batch.ordinal as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
@@ -184,10 +191,8 @@ impl<'t> Book<'t> {
     }
 
     fn start(&mut self, id: BatchId, lease: &RunLease, now: DateTime<Utc>) -> std::result::Result<(), Fault> {
-        let begun: Option<(i64, i64)> = self
-            .begin
-            .query_row(params![id.0, to_ms(now)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let begun: Option<(i64, i64)> =
+            self.begin.query_row(params![id.0, to_ms(now)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (file, number) = begun.ok_or_else(|| LedgerError::WrongState { what: format!("batch {}", id.0) })?;
         self.new_attempt.execute(params![id.0, number, lease.lease.as_str(), to_ms(now)])?;
         self.deltas.entry(file).or_default().attempts += 1;

@@ -144,7 +144,12 @@ impl Ledger {
     }
 
     /// Proves the laws over the file, its batches and its rejects, and ends it, in one transaction. An imbalance aborts it.
-    pub fn settle(&self, lease: &RunLease, file: FileId, _now: DateTime<Utc>) -> Result<std::result::Result<(), Imbalance>> {
+    pub fn settle(
+        &self,
+        lease: &RunLease,
+        file: FileId,
+        _now: DateTime<Utc>,
+    ) -> Result<std::result::Result<(), Imbalance>> {
         self.write_held(lease, |tx| {
             let changed = tx.execute(
                 "UPDATE file SET state = 'settled' WHERE id = ?1 AND state = 'delivering'
@@ -219,7 +224,11 @@ fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault
         |row| (0..8).map(|at| row.get::<_, i64>(at)).collect::<rusqlite::Result<Vec<_>>>(),
     )?;
     if law_2[..4] != law_2[4..] {
-        let message = format!("the file says made, accepted, refused, unanswered {:?}, its batches {:?}", &law_2[..4], &law_2[4..]);
+        let message = format!(
+            "the file says made, accepted, refused, unanswered {:?}, its batches {:?}",
+            &law_2[..4],
+            &law_2[4..]
+        );
         return Err(LedgerError::Imbalance(Imbalance { law: 2, message }).into());
     }
     let (rejected, listed): (i64, i64) = connection.query_row(
@@ -286,4 +295,3 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
 fn warnings_text(warnings: &[String]) -> String {
     serde_json::Value::from(warnings).to_string()
 }
-

@@ -68,9 +68,8 @@ impl Ledger {
     /// Writes in one transaction: all of it, or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>) -> Result<T> {
         let mut connection = self.lock();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| self.sqlite(error))?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| self.sqlite(error))?;
         let done = work(&transaction).map_err(|fault| fault.at(self))?;
         transaction.commit().map_err(|error| self.sqlite(error))?;
         self.commits.fetch_add(1, Ordering::Relaxed);

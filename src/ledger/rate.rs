@@ -23,7 +23,8 @@ impl Ledger {
     /// The end of a pause, if one was ever asked for.
     pub fn paused_until(&self, connection: &str) -> Result<Option<DateTime<Utc>>> {
         self.read(|db| {
-            let mut row = db.prepare_cached("SELECT blocked_until FROM rate WHERE connection = ?1 AND blocked_until > 0")?;
+            let mut row =
+                db.prepare_cached("SELECT blocked_until FROM rate WHERE connection = ?1 AND blocked_until > 0")?;
             row.query_row([connection], |row| row.get(0).map(from_ms)).optional()
         })
     }
@@ -35,7 +36,8 @@ impl Ledger {
         let now_us = now.timestamp_micros();
         self.write(|tx| {
             tx.execute("INSERT INTO rate (connection) VALUES (?1) ON CONFLICT (connection) DO NOTHING", [connection])?;
-            let tat: i64 = tx.query_row("SELECT tat FROM rate WHERE connection = ?1", [connection], |row| row.get(0))?;
+            let tat: i64 =
+                tx.query_row("SELECT tat FROM rate WHERE connection = ?1", [connection], |row| row.get(0))?;
             if tat > now_us {
                 return Ok(Duration::from_micros(u64::try_from(tat - now_us).unwrap_or(0)));
             }

@@ -10,7 +10,8 @@ use super::{Fault, LEASE_MS, Ledger, LedgerError, Result, from_ms, one, to_ms, w
 use crate::domain::name::{JobName, LeaseId, RunId, Sha256Hex};
 use crate::domain::run::{RunKey, RunState, Trigger};
 
-const SELECT_RUN: &str = "SELECT id, job, business_date, number, \"trigger\", state, mapping_version, pinned, started_at,
+const SELECT_RUN: &str =
+    "SELECT id, job, business_date, number, \"trigger\", state, mapping_version, pinned, started_at,
     finished_at, error_code, error_message, error_hint, owner,
     (SELECT CAST(coalesce(sum(batches), 0) AS BIGINT) FROM file WHERE file.run = run.id),
     (SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) FROM file WHERE file.run = run.id) FROM run ";
@@ -61,11 +62,9 @@ impl Ledger {
     pub fn resume_run(&self, run: &RunId, now: DateTime<Utc>) -> Result<Option<Opened>> {
         self.write(|tx| {
             let found: Option<(String, String, bool)> = tx
-                .query_row(
-                    &format!("SELECT job, state, {UNFINISHED} FROM run WHERE id = ?1"),
-                    [run.as_str()],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )
+                .query_row(&format!("SELECT job, state, {UNFINISHED} FROM run WHERE id = ?1"), [run.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
                 .optional()?;
             let Some((job, state, unfinished)) = found else { return Ok(None) };
             if let Some(busy) = self.busy_run(tx, &JobName::new(job))? {
@@ -91,7 +90,12 @@ impl Ledger {
         Ok(None)
     }
 
-    fn take_over(&self, connection: &Connection, run: RunId, now: DateTime<Utc>) -> std::result::Result<RunLease, Fault> {
+    fn take_over(
+        &self,
+        connection: &Connection,
+        run: RunId,
+        now: DateTime<Utc>,
+    ) -> std::result::Result<RunLease, Fault> {
         let lease = self.new_lease(run);
         let changed = connection.execute(
             "UPDATE run SET state = 'running', finished_at = NULL, error_code = NULL, error_message = NULL, error_hint = NULL,
@@ -134,15 +138,25 @@ impl Ledger {
     }
 
     /// Ends a run in `state` and gives its lease back.
-    pub fn close_run(&self, lease: &RunLease, state: RunState, error: Option<&RunFault>, now: DateTime<Utc>) -> Result<()> {
+    pub fn close_run(
+        &self,
+        lease: &RunLease,
+        state: RunState,
+        error: Option<&RunFault>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         let finished = (state != RunState::Waiting).then(|| to_ms(now));
         self.write_held(lease, |tx| {
             let changed = tx.execute(
                 "UPDATE run SET state = ?2, finished_at = ?3, error_code = ?4, error_message = ?5, error_hint = ?6,
                         owner = NULL, lease = NULL, lease_until = NULL WHERE id = ?1",
                 params![
-                    lease.run.as_str(), state.word(), finished, error.map(|error| &error.code),
-                    error.map(|error| &error.message), error.and_then(|error| error.hint.as_ref())
+                    lease.run.as_str(),
+                    state.word(),
+                    finished,
+                    error.map(|error| &error.code),
+                    error.map(|error| &error.message),
+                    error.and_then(|error| error.hint.as_ref())
                 ],
             )?;
             one(changed, || format!("run {}", lease.run))
@@ -182,7 +196,9 @@ impl Ledger {
     pub fn find_run(&self, reference: &str) -> Result<Option<RunRow>> {
         let (filter, value) = match reference.rsplit_once('@') {
             Some((job, "last")) => ("job = ?1 AND ?2 = ''", (job, String::new())),
-            Some((job, date)) if date.parse::<NaiveDate>().is_ok() => ("job = ?1 AND business_date = ?2", (job, date.to_owned())),
+            Some((job, date)) if date.parse::<NaiveDate>().is_ok() => {
+                ("job = ?1 AND business_date = ?2", (job, date.to_owned()))
+            }
             Some(_) => return Ok(None),
             None if reference.len() < 6 => return Ok(None),
             None => ("id = ?1 OR substr(id, 1, length(?1)) = ?2", (reference, reference.to_owned())),

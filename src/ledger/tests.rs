@@ -109,7 +109,10 @@ fn folders_have_mode_0700_and_files_0600() {
     let scene = Scene::new();
     scene.open_run();
     let mode = |path: &str| scene.folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!([mode("ledger.db"), mode("ledger.db-wal"), mode("ledger.db-shm"), mode("owners")], [0o600, 0o600, 0o600, 0o700]);
+    assert_eq!(
+        [mode("ledger.db"), mode("ledger.db-wal"), mode("ledger.db-shm"), mode("owners")],
+        [0o600, 0o600, 0o600, 0o700]
+    );
 }
 
 #[test]
@@ -141,7 +144,9 @@ fn while_a_process_lives_its_job_is_busy_and_afterwards_the_run_goes_on() {
 
     let Scene { folder, ledger } = scene;
     drop(ledger);
-    let Opened::Resumed(taken) = second.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("not resumed") };
+    let Opened::Resumed(taken) = second.open_run(&key(), Trigger::Manual, now()).unwrap() else {
+        panic!("not resumed")
+    };
     assert_eq!(taken.run, first.run);
     assert_ne!(taken.lease, first.lease);
     assert!(matches!(second.renew(&first, now()), Err(LedgerError::Fenced(run)) if run == first.run));
@@ -173,8 +178,7 @@ fn a_failed_run_goes_on_while_a_file_is_under_way_and_not_when_all_have_ended() 
     scene.ledger.close_run(&lease, RunState::Failed, None, now()).unwrap();
     let Opened::Resumed(again) = scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("new") };
     assert_eq!(again.run, lease.run);
-    let fault =
-        FileFault { code: RejectCode::EmptyFile, row: None, byte: 0, column: None, message: "no bytes".into() };
+    let fault = FileFault { code: RejectCode::EmptyFile, row: None, byte: 0, column: None, message: "no bytes".into() };
     scene.ledger.fail_file(&again, file.id, &fault, None, &mut std::iter::empty()).unwrap();
     scene.ledger.close_run(&again, RunState::Failed, None, now()).unwrap();
     assert!(matches!(scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap(), Opened::New(_)));
@@ -211,7 +215,8 @@ fn every_verdict_moves_each_record_to_exactly_one_fate() {
     let mut fates = vec![Fate::Accepted; 8];
     fates.push(Fate::Refused { code: "BLOCKED".into(), message: "no".into() });
     fates.push(Fate::Unanswered);
-    let kept = vec![RefusedRecord { row: 9, byte: 90, code: "BLOCKED".into(), message: "no".into(), raw: b"r".to_vec() }];
+    let kept =
+        vec![RefusedRecord { row: 9, byte: 90, code: "BLOCKED".into(), message: "no".into(), raw: b"r".to_vec() }];
     scene.finish(&lease, ids[1], Verdict::Answered(Answers::Each(fates, kept)));
     assert_eq!(scene.file(&lease).records, counts(18, 1, 1, 20));
 
@@ -285,7 +290,10 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
     scene.ledger.pass_over(&lease, again.id, &earlier, Some("renamed")).unwrap();
     let row = scene.ledger.files(&lease.run).unwrap().remove(1);
     assert_eq!((row.state, row.reason), (FileState::PassedOver, Some(RejectCode::SeenBefore)));
-    assert_eq!((row.rows, row.records, row.warnings), (RowCounts::default(), counts(0, 0, 0, 0), vec!["renamed".into()]));
+    assert_eq!(
+        (row.rows, row.records, row.warnings),
+        (RowCounts::default(), counts(0, 0, 0, 0), vec!["renamed".into()])
+    );
     let job = JobName::new("orders");
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(8)).unwrap().is_some());
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(9)).unwrap().is_none());

@@ -1,1 +1,166 @@
-//! stub
+//! Batches: records in order → bodies, back to back in the spool, each with its hash.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::chunk::Mapped;
+use super::version::hex;
+use super::write;
+use crate::domain::job::BatchRule;
+use crate::domain::name::Sha256Hex;
+
+/// A body in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpooledBatch {
+    /// Index of its first record within the file's records, from 0.
+    pub first_record: u64,
+    /// Number of records.
+    pub records: u64,
+    /// Where its body starts in the spool, in bytes.
+    pub spool_offset: u64,
+    /// Length of its body in bytes.
+    pub body_length: u64,
+    /// SHA-256 of its body.
+    pub body_sha256: Sha256Hex,
+}
+
+/// Puts records into bodies. The boundaries depend on the records and the rule alone, never on chunks.
+pub struct Batcher<'a> {
+    spool: io::BufWriter<&'a mut dyn Write>,
+    done: &'a mut dyn FnMut(SpooledBatch) -> io::Result<()>,
+    most_records: u64,
+    most_bytes: u64,
+    /// Before the first record and behind the last: `[`, `]`, or the object of `wrap`, or nothing.
+    before: Vec<u8>,
+    behind: Vec<u8>,
+    alone: bool,
+    hasher: Sha256,
+    /// Records in the open batch.
+    records: u64,
+    /// Bytes of the open batch, without `behind`.
+    length: u64,
+    first_record: u64,
+    offset: u64,
+}
+
+impl<'a> Batcher<'a> {
+    /// Bodies go to `spool`, and `done` is called with each.
+    pub fn new(
+        rule: &BatchRule,
+        spool: &'a mut dyn Write,
+        done: &'a mut dyn FnMut(SpooledBatch) -> io::Result<()>,
+    ) -> Self {
+        let alone = is_alone(rule);
+        let (mut before, mut behind) = (Vec::new(), Vec::new());
+        if let Some(wrap) = &rule.wrap {
+            before.push(b'{');
+            write::string(&mut before, wrap);
+            before.extend_from_slice(b":[");
+            behind.extend_from_slice(b"]}");
+        } else if !alone {
+            before.push(b'[');
+            behind.push(b']');
+        }
+        let spool = io::BufWriter::with_capacity(64 << 10, spool);
+        let (most_records, most_bytes) = (u64::from(rule.records.max(1)), rule.bytes);
+        Self {
+            spool,
+            done,
+            most_records,
+            most_bytes,
+            before,
+            behind,
+            alone,
+            hasher: Sha256::new(),
+            records: 0,
+            length: 0,
+            first_record: 0,
+            offset: 0,
+        }
+    }
+
+    /// Number of records so far.
+    pub fn made(&self) -> u64 {
+        self.first_record + self.records
+    }
+
+    /// Adds the records of a chunk.
+    ///
+    /// # Errors
+    /// Those of the spool and of `done`.
+    pub fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
+        let separator = usize::from(!self.alone);
+        // The records from `from` on are in the batch, but not written yet.
+        let (mut from, mut start) = (0, 0);
+        for &end in &mapped.ends {
+            let size = (end - start) as u64;
+            let grown = self.length + u64::from(self.records > 0) * separator as u64 + size + self.behind.len() as u64;
+            if self.records == self.most_records || (self.records > 0 && grown > self.most_bytes) {
+                self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))?;
+                self.close()?;
+                from = start;
+            }
+            if self.records == 0 {
+                self.open()?;
+            } else {
+                self.length += separator as u64;
+                if start == 0 && separator == 1 {
+                    // The comma behind the last record of the chunk before.
+                    self.write(Some(b","))?;
+                }
+            }
+            self.length += size;
+            self.records += 1;
+            start = end + separator;
+        }
+        self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))
+    }
+
+    /// Ends the last batch.
+    ///
+    /// # Errors
+    /// Those of the spool and of `done`.
+    pub fn finish(mut self) -> io::Result<u64> {
+        if self.records > 0 {
+            self.close()?;
+        }
+        self.spool.flush()?;
+        Ok(self.first_record)
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        self.length = self.before.len() as u64;
+        self.hasher.update(&self.before);
+        self.spool.write_all(&self.before)
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.hasher.update(&self.behind);
+        self.spool.write_all(&self.behind)?;
+        let body_length = self.length + self.behind.len() as u64;
+        let batch = SpooledBatch {
+            first_record: self.first_record,
+            records: self.records,
+            spool_offset: self.offset,
+            body_length,
+            body_sha256: hex(&self.hasher.finalize_reset()),
+        };
+        self.offset += body_length;
+        self.first_record += self.records;
+        self.records = 0;
+        self.length = 0;
+        (self.done)(batch)
+    }
+
+    fn write(&mut self, bytes: Option<&[u8]>) -> io::Result<()> {
+        let bytes = bytes.unwrap_or_default();
+        self.hasher.update(bytes);
+        self.spool.write_all(bytes)
+    }
+}
+
+/// True when each record is a body of its own: a bare object.
+pub fn is_alone(rule: &BatchRule) -> bool {
+    rule.records <= 1 && rule.wrap.is_none()
+}

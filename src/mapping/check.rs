@@ -42,11 +42,19 @@ impl Limits {
             (Some(Limit::Date(_)), _) | (_, Some(Limit::Date(_))) => (None, value.date()),
             _ => (value.decimal(), None),
         };
-        if let Some(limit) = self.minimum.as_ref().filter(|limit| beyond(limit, number, date, |value, limit| value < limit, |value, limit| value < limit)) {
+        if let Some(limit) = self
+            .minimum
+            .as_ref()
+            .filter(|limit| beyond(limit, number, date, |value, limit| value < limit, |value, limit| value < limit))
+        {
             let message = format!("{} is below the minimum {}", text::shown(&value.words()), words(limit));
             return Err(Refusal::new(RejectCode::BelowMinimum, message));
         }
-        if let Some(limit) = self.maximum.as_ref().filter(|limit| beyond(limit, number, date, |value, limit| value > limit, |value, limit| value > limit)) {
+        if let Some(limit) = self
+            .maximum
+            .as_ref()
+            .filter(|limit| beyond(limit, number, date, |value, limit| value > limit, |value, limit| value > limit))
+        {
             let message = format!("{} is above the maximum {}", text::shown(&value.words()), words(limit));
             return Err(Refusal::new(RejectCode::AboveMaximum, message));
         }
@@ -60,7 +68,8 @@ impl Limits {
         }
         match &self.pattern {
             Some(pattern) if !pattern.is_match(value) => {
-                let message = format!("{} does not match the pattern {}", text::shown(value), text::shown(pattern.as_str()));
+                let message =
+                    format!("{} does not match the pattern {}", text::shown(value), text::shown(pattern.as_str()));
                 Err(Refusal::new(RejectCode::Pattern, message))
             }
             _ => Ok(()),

@@ -35,8 +35,18 @@ impl Day {
         let digit = |number: u32, power: u32| b'0' + (number / power % 10) as u8;
         let (year, month, day) = (self.year.unsigned_abs(), self.month, self.day);
         out.extend_from_slice(&[
-            b'"', digit(year, 1000), digit(year, 100), digit(year, 10), digit(year, 1), b'-', digit(month, 10), digit(month, 1),
-            b'-', digit(day, 10), digit(day, 1), b'"',
+            b'"',
+            digit(year, 1000),
+            digit(year, 100),
+            digit(year, 10),
+            digit(year, 1),
+            b'-',
+            digit(month, 10),
+            digit(month, 1),
+            b'-',
+            digit(day, 10),
+            digit(day, 1),
+            b'"',
         ]);
     }
 }
@@ -90,7 +100,11 @@ impl DateFormat {
             Self::Other(format) => {
                 let date = NaiveDate::parse_from_str(text, format).ok()?;
                 let same = date.format(format).to_string().to_lowercase() == text.to_lowercase();
-                (same && (0..=9999).contains(&date.year())).then(|| Day { year: date.year(), month: date.month(), day: date.day() })
+                (same && (0..=9999).contains(&date.year())).then(|| Day {
+                    year: date.year(),
+                    month: date.month(),
+                    day: date.day(),
+                })
             }
         }
     }
@@ -144,7 +158,21 @@ mod tests {
         assert_eq!(read("%d-%b-%Y", "23-NOV-2026"), iso("2026-11-23"));
         assert_eq!(read("%d.%m.%y", "23.11.26"), iso("2026-11-23"));
         assert_eq!(read("%Y-%m-%d %H", "2026-11-23 07"), None);
-        for text in ["31.02.2026", "29.02.2026", "29.02.1900", "00.01.2026", "01.13.2026", "1.2.2026", "01.02.26", " 01.02.2026", "01.02.2026 ", "01/02/2026", "", "01.02.20260", "+1.02.2026"] {
+        for text in [
+            "31.02.2026",
+            "29.02.2026",
+            "29.02.1900",
+            "00.01.2026",
+            "01.13.2026",
+            "1.2.2026",
+            "01.02.26",
+            " 01.02.2026",
+            "01.02.2026 ",
+            "01/02/2026",
+            "",
+            "01.02.20260",
+            "+1.02.2026",
+        ] {
             assert_eq!(read("%d.%m.%Y", text), None, "{text}");
         }
         assert_eq!(read("%d-%b-%Y", "3-Nov-2026"), None);
@@ -156,7 +184,10 @@ mod tests {
         for year in [1600, 1900, 2000, 2023, 2024, 2100] {
             for month in 0..=13 {
                 for day in 0..=32 {
-                    assert_eq!(Day::new(year, month, day).and_then(Day::date), NaiveDate::from_ymd_opt(year, month, day));
+                    assert_eq!(
+                        Day::new(year, month, day).and_then(Day::date),
+                        NaiveDate::from_ymd_opt(year, month, day)
+                    );
                 }
             }
         }

@@ -56,10 +56,17 @@ impl Header {
         }
         let mut sorted: Vec<&String> = self.names.iter().filter(|name| !name.is_empty()).collect();
         sorted.sort_unstable();
-        let mut twice: Vec<&String> = sorted.windows(2).filter(|pair| pair.first() == pair.last()).filter_map(|pair| pair.first().copied()).collect();
+        let mut twice: Vec<&String> = sorted
+            .windows(2)
+            .filter(|pair| pair.first() == pair.last())
+            .filter_map(|pair| pair.first().copied())
+            .collect();
         twice.dedup();
         let Some(first) = twice.first() else { return Ok(()) };
-        let message = format!("the header has {} more than once, so a name does not say which column is meant", text::list(&twice, LISTED));
+        let message = format!(
+            "the header has {} more than once, so a name does not say which column is meant",
+            text::list(&twice, LISTED)
+        );
         Err(self.fault(RejectCode::DuplicateColumn, Some((*first).clone()), message))
     }
 
@@ -101,10 +108,15 @@ impl Header {
                 *used = true;
             }
         }
-        let unknown: Vec<&String> = self.names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name).collect();
+        let unknown: Vec<&String> =
+            self.names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name).collect();
         let Some(first) = unknown.first() else { return Ok(None) };
         let noun = if unknown.len() == 1 { "column" } else { "columns" };
-        let message = format!("the file has {} {noun} that nothing is mapped from: {}", unknown.len(), text::list(&unknown, LISTED));
+        let message = format!(
+            "the file has {} {noun} that nothing is mapped from: {}",
+            unknown.len(),
+            text::list(&unknown, LISTED)
+        );
         match rule {
             UnknownColumns::RejectFile => Err(self.fault(RejectCode::UnknownColumn, Some((*first).clone()), message)),
             _ => Ok(Some(message)),
@@ -135,7 +147,8 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
     let folded = |text: &str| text.trim().to_lowercase();
     let wanted = folded(name);
     let most = 2.max(wanted.chars().count() / 3).min(wanted.chars().count().saturating_sub(1));
-    let mut scored: Vec<(usize, &String)> = known.iter().map(|candidate| (distance(&wanted, &folded(candidate)), candidate)).collect();
+    let mut scored: Vec<(usize, &String)> =
+        known.iter().map(|candidate| (distance(&wanted, &folded(candidate)), candidate)).collect();
     scored.sort_by_key(|(distance, _)| *distance);
     match scored.as_slice() {
         [(best, _), (next, _), ..] if best == next => None,
@@ -176,6 +189,9 @@ mod tests {
         assert_eq!(nearest("Qty", &known), Some(&known[3]));
         assert_eq!(nearest("Telephone", &known), None);
         assert_eq!(nearest("A1", &["A2", "A3"].map(String::from)), None);
-        assert_eq!([distance("kitten", "sitting"), distance("", "abc"), distance("abc", ""), distance("x", "x")], [3, 3, 3, 0]);
+        assert_eq!(
+            [distance("kitten", "sitting"), distance("", "abc"), distance("abc", ""), distance("x", "x")],
+            [3, 3, 3, 0]
+        );
     }
 }

@@ -25,7 +25,14 @@ impl Lookup {
         let entries = spec.entries.iter().map(|(from, to)| (key(from), Encoded::new(to)));
         let small = spec.entries.len() <= FEW;
         let (few, many) = if small { (entries.collect(), HashMap::new()) } else { (Vec::new(), entries.collect()) };
-        Self { name: name.to_owned(), source: spec.source.clone(), on_missing: spec.on_missing, ignore_case: spec.ignore_case, few, many }
+        Self {
+            name: name.to_owned(),
+            source: spec.source.clone(),
+            on_missing: spec.on_missing,
+            ignore_case: spec.ignore_case,
+            few,
+            many,
+        }
     }
 
     /// The value for `key`.

@@ -179,7 +179,11 @@ impl Number {
         let amount = digits.iter().fold(0_i128, |amount, digit| amount * 10 + i128::from(digit - b'0'));
         let amount = if self.negative { -amount } else { amount };
         // Both are within the range of `Decimal`: at most 28 digits and 28 decimals.
-        Decimal::try_from_i128_with_scale(amount, self.decimals as u32).unwrap_or(if self.negative { Decimal::MIN } else { Decimal::MAX })
+        Decimal::try_from_i128_with_scale(amount, self.decimals as u32).unwrap_or(if self.negative {
+            Decimal::MIN
+        } else {
+            Decimal::MAX
+        })
     }
 }
 
@@ -197,13 +201,26 @@ mod tests {
     #[test]
     fn the_notation_is_strict() {
         for (text, expected) in [
-            ("0", "0"), ("007", "7"), ("+5", "5"), ("-5", "-5"), ("-0", "0"), ("-0.00", "0.00"), ("1.50", "1.50"), ("0.05", "0.05"),
-            ("00.050", "0.050"), ("9007199254740993", "9007199254740993"), ("1234567890123456789012345678", "1234567890123456789012345678"),
-            ("0.1234567890123456789012345678", "0.1234567890123456789012345678"), ("000000000000000000000000000000001", "1"),
+            ("0", "0"),
+            ("007", "7"),
+            ("+5", "5"),
+            ("-5", "-5"),
+            ("-0", "0"),
+            ("-0.00", "0.00"),
+            ("1.50", "1.50"),
+            ("0.05", "0.05"),
+            ("00.050", "0.050"),
+            ("9007199254740993", "9007199254740993"),
+            ("1234567890123456789012345678", "1234567890123456789012345678"),
+            ("0.1234567890123456789012345678", "0.1234567890123456789012345678"),
+            ("000000000000000000000000000000001", "1"),
         ] {
             assert_eq!(read(text, '.', None), Ok(expected.to_owned()), "{text}");
         }
-        for text in ["", "+", "-", ".", "5.", ".5", "1e5", "1 000", " 5", "5 ", "1.2.3", "--5", "0x10", "1,0", "½", "٣", "NaN", "1_000"] {
+        for text in [
+            "", "+", "-", ".", "5.", ".5", "1e5", "1 000", " 5", "5 ", "1.2.3", "--5", "0x10", "1,0", "½", "٣", "NaN",
+            "1_000",
+        ] {
             assert_eq!(read(text, '.', None), Err(Unread::Notation), "{text}");
         }
         assert_eq!(read("12345678901234567890123456789", '.', None), Err(Unread::TooLong));
@@ -212,10 +229,30 @@ mod tests {
 
     #[test]
     fn group_marks_stand_only_before_three_digits() {
-        for (text, expected) in [("1.234,56", "1234.56"), ("12.345", "12345"), ("123.456.789", "123456789"), ("1234,5", "1234.5"), ("-1.000", "-1000")] {
+        for (text, expected) in [
+            ("1.234,56", "1234.56"),
+            ("12.345", "12345"),
+            ("123.456.789", "123456789"),
+            ("1234,5", "1234.5"),
+            ("-1.000", "-1000"),
+        ] {
             assert_eq!(read(text, ',', Some('.')), Ok(expected.to_owned()), "{text}");
         }
-        for text in ["1.5", "1.50", "1.2345", "1234.567", ".123", "1..234", "1.234.5", "1,234.567", "1.", "1.234,", ",5", "1.23,4", "12.34.567"] {
+        for text in [
+            "1.5",
+            "1.50",
+            "1.2345",
+            "1234.567",
+            ".123",
+            "1..234",
+            "1.234.5",
+            "1,234.567",
+            "1.",
+            "1.234,",
+            ",5",
+            "1.23,4",
+            "12.34.567",
+        ] {
             assert_eq!(read(text, ',', Some('.')), Err(Unread::Notation), "{text}");
         }
         assert_eq!(read("1\u{202f}234,5", ',', Some('\u{202f}')), Ok("1234.5".to_owned()));
@@ -250,7 +287,15 @@ mod tests {
         assert_eq!(minor("0.00", 2), "0");
         assert_eq!(minor("-0", 2), "0");
         assert_eq!(minor("100.0000", 2), "10000");
-        assert_eq!([number("1.500").needed_decimals(), number("0.0").needed_decimals(), number("0.0010").needed_decimals(), number("100").needed_decimals()], [1, 0, 3, 0]);
+        assert_eq!(
+            [
+                number("1.500").needed_decimals(),
+                number("0.0").needed_decimals(),
+                number("0.0010").needed_decimals(),
+                number("100").needed_decimals()
+            ],
+            [1, 0, 3, 0]
+        );
         assert_eq!(number("-12.340").decimal(), "-12.34".parse().unwrap());
     }
 }

@@ -107,7 +107,10 @@ pub(super) struct Missing {
 
 impl Missing {
     fn new(input: &InputSpec) -> Self {
-        Self { words: input.missing.clone(), only_empty: matches!(input.missing.as_slice(), [word] if word.trim().is_empty()) }
+        Self {
+            words: input.missing.clone(),
+            only_empty: matches!(input.missing.as_slice(), [word] if word.trim().is_empty()),
+        }
     }
 
     /// True when the cell counts as empty.
@@ -131,12 +134,17 @@ impl Plan {
     ///
     /// # Errors
     /// `missing-column`, `duplicate-column`, `unknown-column`.
-    pub fn new(spec: &MappingSpec, facts: &Facts, first: Option<&FirstRow>) -> Result<(Self, Option<String>), FileFault> {
+    pub fn new(
+        spec: &MappingSpec,
+        facts: &Facts,
+        first: Option<&FirstRow>,
+    ) -> Result<(Self, Option<String>), FileFault> {
         let header = header(&spec.input, first);
         let warning = header.check(spec)?;
         let lookups = spec.lookups.iter().map(|(name, lookup)| Lookup::new(name, lookup)).collect();
         let fields = spec.fields.iter().map(|field| compile(field, spec, &header, facts)).collect::<Result<_, _>>()?;
-        let skip_when = spec.skip_when.iter().map(|condition| Ok((index(&header, &condition.column)?, condition.test.clone())));
+        let skip_when =
+            spec.skip_when.iter().map(|condition| Ok((index(&header, &condition.column)?, condition.test.clone())));
         let plan = Self {
             steps: steps(&spec.fields, spec.omit_empty),
             fields,
@@ -178,7 +186,9 @@ fn index(header: &Header, column: &Column) -> Result<usize, FileFault> {
 fn compile(field: &FieldSpec, spec: &MappingSpec, header: &Header, facts: &Facts) -> Result<Field, FileFault> {
     let source = match &field.origin {
         Origin::From(column) => Source::Cell(index(header, column)?),
-        Origin::FirstOf(columns) => Source::FirstOf(columns.iter().map(|column| index(header, column)).collect::<Result<_, _>>()?),
+        Origin::FirstOf(columns) => {
+            Source::FirstOf(columns.iter().map(|column| index(header, column)).collect::<Result<_, _>>()?)
+        }
         Origin::Template(parts) => Source::Template(
             parts
                 .iter()

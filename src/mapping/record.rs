@@ -161,7 +161,9 @@ impl Plan {
         let text = |text: &'a str| Found::Text { text, plain: row.plain };
         match source {
             Source::Cell(at) => Some(row.cell(*at)).filter(|cell| !self.missing.is(cell)).map(text),
-            Source::FirstOf(columns) => columns.iter().map(|at| row.cell(*at)).find(|cell| !self.missing.is(cell)).map(text),
+            Source::FirstOf(columns) => {
+                columns.iter().map(|at| row.cell(*at)).find(|cell| !self.missing.is(cell)).map(text)
+            }
             Source::Template(parts) => {
                 joined.clear();
                 let (mut cells, mut present) = (false, false);
@@ -187,7 +189,13 @@ impl Plan {
     }
 
     #[inline]
-    fn look_up<'a>(&'a self, lookup: usize, found: Found<'a>, line: u64, misses: Option<&mut Misses>) -> Result<Option<Found<'a>>, Refusal> {
+    fn look_up<'a>(
+        &'a self,
+        lookup: usize,
+        found: Found<'a>,
+        line: u64,
+        misses: Option<&mut Misses>,
+    ) -> Result<Option<Found<'a>>, Refusal> {
         let Some(lookup) = self.lookups.get(lookup) else { return Ok(Some(found)) };
         let written;
         let key = match found {
@@ -224,8 +232,12 @@ impl Plan {
         match test {
             Test::OneOf(texts) => texts.iter().any(|text| text.trim() == cell),
             Test::Present(present) => *present != missing,
-            Test::AtLeast(limit) => Number::read(cell, &self.notation.marks).is_ok_and(|number| number.decimal() >= *limit),
-            Test::AtMost(limit) => Number::read(cell, &self.notation.marks).is_ok_and(|number| number.decimal() <= *limit),
+            Test::AtLeast(limit) => {
+                Number::read(cell, &self.notation.marks).is_ok_and(|number| number.decimal() >= *limit)
+            }
+            Test::AtMost(limit) => {
+                Number::read(cell, &self.notation.marks).is_ok_and(|number| number.decimal() <= *limit)
+            }
         }
     }
 
@@ -236,7 +248,10 @@ impl Plan {
         let lookup = self.lookups.get(field.lookup?)?;
         let rows = text::count(misses.rows, "row");
         let (value, target) = (text::shown(value), &field.target);
-        Some(format!("{rows}: a value is not in lookup `{}` (first {value} on line {line}), the default of `{target}` was used", lookup.name))
+        Some(format!(
+            "{rows}: a value is not in lookup `{}` (first {value} on line {line}), the default of `{target}` was used",
+            lookup.name
+        ))
     }
 }
 

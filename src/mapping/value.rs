@@ -100,13 +100,18 @@ impl Notation {
             (Kind::Text, Found::Constant(constant)) => Ok(Typed::Constant(constant)),
             (Kind::Text, Found::Line(line)) => Ok(Typed::Line(line)),
             (kind, Found::Text { text, .. }) => self.read(kind, text, &self.marks),
-            (Kind::Boolean, Found::Constant(Encoded { constant: Constant::Boolean(value), .. })) => Ok(Typed::Boolean(*value)),
+            (Kind::Boolean, Found::Constant(Encoded { constant: Constant::Boolean(value), .. })) => {
+                Ok(Typed::Boolean(*value))
+            }
             (kind, Found::Constant(constant)) => {
                 // A number in the mapping is in the notation of the mapping, not in that of the file.
-                let marks = if matches!(constant.constant, Constant::Number(_)) { &self.plain_marks } else { &self.marks };
+                let marks =
+                    if matches!(constant.constant, Constant::Number(_)) { &self.plain_marks } else { &self.marks };
                 self.read(kind, constant.text(), marks)
             }
-            (kind, Found::Line(line)) => self.read(kind, &line.to_string(), &self.plain_marks).map(|_| Typed::Line(line)),
+            (kind, Found::Line(line)) => {
+                self.read(kind, &line.to_string(), &self.plain_marks).map(|_| Typed::Line(line))
+            }
         }
     }
 
@@ -118,7 +123,10 @@ impl Notation {
             Kind::Integer => match Number::read(text, marks) {
                 Ok(number) if number.decimals() == 0 => Ok(Typed::Number { number, decimals: None }),
                 Err(Unread::TooLong) => Err(too_many_digits(RejectCode::BadInteger, text)),
-                _ => Err(Refusal::new(RejectCode::BadInteger, format!("{} is not a whole number{}", text::shown(text), blanks(text)))),
+                _ => Err(Refusal::new(
+                    RejectCode::BadInteger,
+                    format!("{} is not a whole number{}", text::shown(text), blanks(text)),
+                )),
             },
             Kind::Number(decimals) => {
                 let number = read_number(text, marks)?;
@@ -169,13 +177,17 @@ fn fits(number: &Number, decimals: Option<u32>, text: &str) -> Result<(), Refusa
     if number.decimals() <= most || number.needed_decimals() <= most {
         return Ok(());
     }
-    let message = format!("{} has {} decimals, and the target takes {most}", text::shown(text), number.needed_decimals());
+    let message =
+        format!("{} has {} decimals, and the target takes {most}", text::shown(text), number.needed_decimals());
     Err(Refusal::new(RejectCode::TooManyDecimals, message))
 }
 
 #[cold]
 fn too_many_digits(code: RejectCode, text: &str) -> Refusal {
-    Refusal::new(code, format!("{} has more than {MAX_DIGITS} digits, and numbers are never rounded", text::shown(text)))
+    Refusal::new(
+        code,
+        format!("{} has more than {MAX_DIGITS} digits, and numbers are never rounded", text::shown(text)),
+    )
 }
 
 /// A hint for the usual cause that one cannot see.

@@ -33,12 +33,7 @@ impl AnswerReader {
             ours: rule.match_by.as_ref().map(|by| by.ours.split('.').map(str::to_owned).collect()),
             theirs: rule.match_by.as_ref().map(|by| path(&by.theirs)).transpose()?,
             ok_path: rule.ok_when.as_ref().map(|ok| path(&ok.path)).transpose()?,
-            ok_values: rule
-                .ok_when
-                .iter()
-                .flat_map(|ok| &ok.is)
-                .map(parse_value)
-                .collect::<Result<_, _>>()?,
+            ok_values: rule.ok_when.iter().flat_map(|ok| &ok.is).map(parse_value).collect::<Result<_, _>>()?,
             error_code: optional(&rule.error_code)?,
             error_text: optional(&rule.error_text)?,
         })
@@ -54,7 +49,9 @@ impl AnswerReader {
         }
         match self.read_results(reply, body, records) {
             Ok(fates) => AttemptOutcome::Answered(fates),
-            Err(message) => AttemptOutcome::Failed(Failure { kind: FailureKind::Unreadable, message, retry_after_ms: None }),
+            Err(message) => {
+                AttemptOutcome::Failed(Failure { kind: FailureKind::Unreadable, message, retry_after_ms: None })
+            }
         }
     }
 
@@ -87,7 +84,11 @@ impl AnswerReader {
         }
         let document: Value = serde_json::from_slice(&reply.body).map_err(|error| {
             let kind = reply.content_type.as_deref().unwrap_or("no content type");
-            format!("answered {}, but the body ({kind}) is not JSON: {error}; it starts `{}`", reply.status, excerpt(reply))
+            format!(
+                "answered {}, but the body ({kind}) is not JSON: {error}; it starts `{}`",
+                reply.status,
+                excerpt(reply)
+            )
         })?;
         let Some(each) = &self.each else {
             return Ok(vec![self.fate(&document, reply.status); records as usize]);
@@ -124,7 +125,11 @@ impl AnswerReader {
             by_key
                 .entry(key)
                 // Two results that contradict each other prove nothing.
-                .and_modify(|seen| if *seen != fate { *seen = Fate::Unanswered })
+                .and_modify(|seen| {
+                    if *seen != fate {
+                        *seen = Fate::Unanswered
+                    }
+                })
                 .or_insert(fate);
         }
         let keys = record_keys(body, ours, records)?;
@@ -146,7 +151,8 @@ impl AnswerReader {
                 };
                 let said = as_text(value).unwrap_or_else(|| value.to_string());
                 let code = found(&self.error_code).unwrap_or_else(|| said.clone());
-                let message = found(&self.error_text).unwrap_or_else(|| format!("answered {status}, and `{said}` for this record"));
+                let message = found(&self.error_text)
+                    .unwrap_or_else(|| format!("answered {status}, and `{said}` for this record"));
                 Fate::Refused { code, message }
             }
         }
@@ -273,7 +279,10 @@ mod tests {
     #[test]
     fn contradicting_results_for_one_key_prove_nothing() {
         let answer = r#"{"results":[{"externalId":"a","status":"CREATED"},{"externalId":"a","status":"NO"}]}"#;
-        assert_eq!(read(&rule(), &reply(200, answer), r#"{"id":"a"}"#, 1), AttemptOutcome::Answered(vec![Fate::Unanswered]));
+        assert_eq!(
+            read(&rule(), &reply(200, answer), r#"{"id":"a"}"#, 1),
+            AttemptOutcome::Answered(vec![Fate::Unanswered])
+        );
     }
 
     #[test]

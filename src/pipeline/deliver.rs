@@ -22,11 +22,11 @@ use super::collect::hex;
 use super::convert::IndexEntry;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
-use crate::domain::file::shown_name;
 use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};
+use crate::domain::file::shown_name;
 use crate::domain::job::{HttpConnection, Job};
-use crate::ledger::row::{Answers, BatchId, BatchRow, FileRow, Finished, RefusedRecord, RunFault, RunLease, Verdict};
 use crate::ledger::Ledger;
+use crate::ledger::row::{Answers, BatchId, BatchRow, FileRow, Finished, RefusedRecord, RunFault, RunLease, Verdict};
 use crate::ports::{BatchRequest, Clock, Reply, SendError, Target};
 use crate::retry::{self, Decision, Known, Situation};
 
@@ -116,8 +116,8 @@ struct Coordinator<'a, T> {
 
 /// Sends every batch of the file that has no answer yet. A repeat goes on at the first one that is not accepted.
 pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Result<Sent, RunError> {
-    let reader = AnswerReader::new(&order.job.target.response)
-        .map_err(|message| RunError::Target { message, hint: None })?;
+    let reader =
+        AnswerReader::new(&order.job.target.response).map_err(|message| RunError::Target { message, hint: None })?;
     let batches = order.ledger.unfinished_batches(order.file.id)?;
     let mut coordinator = Coordinator {
         answered_any: order.answered_before,

@@ -166,11 +166,7 @@ impl DryRun {
         artifacts: &Artifacts,
         progress: &Arc<dyn Progress>,
     ) -> Result<(), RunError> {
-        let facts = Facts {
-            file_name: shown_name(&row.name),
-            run: String::new(),
-            business_date: order.business_date,
-        };
+        let facts = Facts { file_name: shown_name(&row.name), run: String::new(), business_date: order.business_date };
         let total = row.size;
         let tell = |done| progress.step(Step::Mapping { done, total });
         let map_order = MapOrder {
@@ -205,7 +201,12 @@ impl DryRun {
         }
         if self.examples.len() < MOST_EXAMPLES {
             let column = reject.column.as_ref().map(|column| format!("  {column}")).unwrap_or_default();
-            self.examples.push(format!("{}:{}{column}  {code}  {}", shown_name(&file.name), reject.row, reject.message));
+            self.examples.push(format!(
+                "{}:{}{column}  {code}  {}",
+                shown_name(&file.name),
+                reject.row,
+                reject.message
+            ));
         }
     }
 

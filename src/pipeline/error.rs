@@ -70,7 +70,10 @@ pub enum RunError {
 impl RunError {
     /// True when another try may help because a system could not be reached: exit code 8.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }) | Self::Target { .. })
+        matches!(
+            self,
+            Self::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }) | Self::Target { .. }
+        )
     }
 
     /// As it is written down with its run.
@@ -86,11 +89,15 @@ impl RunError {
         let (code, hint) = match self {
             Self::Remote(RemoteError::Unreachable { hint, .. }) => ("unreachable", hint.clone()),
             Self::Remote(RemoteError::Refused { .. }) => ("refused-by-source", None),
-            Self::Remote(RemoteError::Local(_)) | Self::Spool(_) | Self::Reserve { .. } => ("disk", Some(MAKE_ROOM.into())),
+            Self::Remote(RemoteError::Local(_)) | Self::Spool(_) | Self::Reserve { .. } => {
+                ("disk", Some(MAKE_ROOM.into()))
+            }
             Self::Ledger(error) if error.is_disk_full() => ("disk", Some(MAKE_ROOM.into())),
             Self::Ledger(_) => ("ledger", Some("mend it, then `nightferry resume RUN` (or `run` again)".to_owned())),
             Self::Target { hint, .. } => ("target", hint.clone()),
-            Self::Imbalance { .. } => ("internal-imbalance", Some("report it with the ledger; nothing was hidden".into())),
+            Self::Imbalance { .. } => {
+                ("internal-imbalance", Some("report it with the ledger; nothing was hidden".into()))
+            }
             Self::Pinned(_) => ("pinned-mapping", Some("finish the run with the version that began it".into())),
             Self::Internal(_) => ("internal", Some("report it with the log".into())),
             Self::Busy { run, .. } => ("busy", Some(format!("`nightferry show {run}` shows how far it is"))),
@@ -120,7 +127,8 @@ pub(super) fn reserve_of_disk(data: &Path) -> Result<(), RunError> {
 
 /// What was looked for and what is there instead.
 pub(super) fn looked_for(listing: &Listing, there: usize, job: &Job) -> String {
-    let names = |names: &[Vec<u8>]| names.iter().map(|name| format!("`{}`", shown_name(name))).collect::<Vec<_>>().join(", ");
+    let names =
+        |names: &[Vec<u8>]| names.iter().map(|name| format!("`{}`", shown_name(name))).collect::<Vec<_>>().join(", ");
     let mut text = match (there, job.source.at_least) {
         (0, _) => format!("{}: no file matches `{}`", job.name, listing.looked_for),
         (there, wanted) => format!("{}: {there} of at least {wanted} files match `{}`", job.name, listing.looked_for),

@@ -22,8 +22,8 @@ use crate::domain::name::Sha256Hex;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
-use crate::mapping::{self, Facts};
 use crate::mapping::spec::MappingSpec;
+use crate::mapping::{self, Facts};
 use crate::ports::{RemoteFile, Target};
 
 /// Marks the folder of a file that `run --file` took from this machine.
@@ -72,7 +72,8 @@ impl<'a, T: Target> Ferry<'a, T> {
         let mut run = row()?;
         if run.pinned.is_none() {
             let batch = order.job.target.batch.clone();
-            let kept = Kept { mapping: order.pinned.clone(), records: batch.records, bytes: batch.bytes, wrap: batch.wrap };
+            let kept =
+                Kept { mapping: order.pinned.clone(), records: batch.records, bytes: batch.bytes, wrap: batch.wrap };
             let kept = serde_json::to_string(&kept).map_err(|error| RunError::Internal(error.to_string()))?;
             let version = mapping::version(&order.mapping, &order.job.target.batch);
             ledger.pin(lease, &version, &kept)?;
@@ -327,12 +328,8 @@ impl<'a, T: Target> Ferry<'a, T> {
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
-        let mapped = Mapped {
-            rows: converted.rows,
-            bytes: converted.bytes,
-            made: converted.made,
-            warnings: converted.warnings,
-        };
+        let mapped =
+            Mapped { rows: converted.rows, bytes: converted.bytes, made: converted.made, warnings: converted.warnings };
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
         let sealed = self.sealed(file, converted.batches)?;
@@ -459,7 +456,9 @@ impl<'a, T: Target> Ferry<'a, T> {
 }
 
 fn is_known(known: &[FileRow], file: &RemoteFile) -> bool {
-    known.iter().any(|row| row.name == file.name && row.mtime == file.mtime && file.size.is_none_or(|size| size == row.size))
+    known
+        .iter()
+        .any(|row| row.name == file.name && row.mtime == file.mtime && file.size.is_none_or(|size| size == row.size))
 }
 
 fn fault_of_file(code: RejectCode, message: String) -> FileFault {

@@ -11,7 +11,8 @@ pub fn check(rows: &RowCounts, limits: &RejectLimits) -> Option<FileFault> {
     if let Some(most) = limits.max_count
         && rows.rejected > most
     {
-        let message = format!("{} rows were rejected, more than `max_count = {most}` allows: nothing was sent", rows.rejected);
+        let message =
+            format!("{} rows were rejected, more than `max_count = {most}` allows: nothing was sent", rows.rejected);
         return Some(too_many(message));
     }
     let counted = rows.read - rows.skipped;
@@ -42,7 +43,10 @@ mod tests {
         let limits = RejectLimits { max_count: Some(25), max_percent: Decimal::new(50, 1) };
         assert_eq!(check(&rows(1000, 0, 25), &limits), None);
         let fault = check(&rows(1000, 0, 26), &limits).map(|fault| fault.message);
-        assert_eq!(fault.as_deref(), Some("26 rows were rejected, more than `max_count = 25` allows: nothing was sent"));
+        assert_eq!(
+            fault.as_deref(),
+            Some("26 rows were rejected, more than `max_count = 25` allows: nothing was sent")
+        );
     }
 
     #[test]

@@ -162,7 +162,14 @@ mod tests {
                 message: "`0` is below 1".into(),
                 raw: b"a;\xe6;0".to_vec(),
             },
-            Reject { row: 18, byte: 410, column: None, code: RejectCode::RaggedRow, message: String::new(), raw: vec![] },
+            Reject {
+                row: 18,
+                byte: 410,
+                column: None,
+                code: RejectCode::RaggedRow,
+                message: String::new(),
+                raw: vec![],
+            },
         ];
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut output = file.reopen().unwrap();

@@ -161,8 +161,7 @@ pub async fn run<T: Target>(
     let now = ports.clock.now();
     let opened = match begin {
         Begin::Date => {
-            let key =
-                RunKey { job: order.job.name.clone(), business_date: order.business_date, scheduled_for: None };
+            let key = RunKey { job: order.job.name.clone(), business_date: order.business_date, scheduled_for: None };
             ledger.open_run(&key, Trigger::Manual, now)?
         }
         Begin::Resume(run) => ledger.resume_run(&run, now)?.ok_or(RunError::NoSuchRun(run))?,

@@ -32,7 +32,9 @@ pub fn result_word(state: RunState, records: &RecordCounts) -> &'static str {
         RunState::Done | RunState::DoneWithRejects if balanced(records) && records.made == 0 => "✓ nothing to compare",
         RunState::Done | RunState::DoneWithRejects if balanced(records) => "✓ balanced",
         RunState::Running | RunState::Waiting | RunState::Held | RunState::Scheduled => "… not confirmed yet",
-        RunState::Failed if records.pending + records.unanswered + records.refused == 0 => "✗ failed, nothing was left half sent",
+        RunState::Failed if records.pending + records.unanswered + records.refused == 0 => {
+            "✗ failed, nothing was left half sent"
+        }
         _ => "▲ BREAK",
     }
 }
@@ -44,7 +46,11 @@ impl Reconciliation<'_> {
         let mut text = String::new();
         let result = result_word(self.run.state, &records);
         let number = if self.run.number > 1 { format!(" · run {}", self.run.number) } else { String::new() };
-        let _ = writeln!(text, "{result}   {} · business date {}{number} · {}", self.run.job, self.run.business_date, self.run.state);
+        let _ = writeln!(
+            text,
+            "{result}   {} · business date {}{number} · {}",
+            self.run.job, self.run.business_date, self.run.state
+        );
         if let Some(error) = &self.run.error {
             let _ = writeln!(text, "  {}: {}", error.code, error.message);
             if let Some(hint) = &error.hint {
@@ -136,8 +142,11 @@ fn equation(rows: &RowCounts, records: &RecordCounts) -> String {
         let parts: Vec<String> = right.iter().map(|(word, count)| format!("{} {word}", grouped(*count))).collect();
         format!("  {label:<8} {} {} = {}\n", grouped(left.1), left.0, parts.join(" + "))
     };
-    let rows_line =
-        line("rows", ("read", rows.read), &[("skipped", rows.skipped), ("rejected", rows.rejected), ("used", rows.used)]);
+    let rows_line = line(
+        "rows",
+        ("read", rows.read),
+        &[("skipped", rows.skipped), ("rejected", rows.rejected), ("used", rows.used)],
+    );
     let records_line = line(
         "records",
         ("made", records.made),

@@ -54,7 +54,8 @@ impl From<&RejectRow> for RejectDocument {
 /// One reject on one line: `orders_1.csv:17  Qty  below-minimum  `0` is below 1`.
 pub fn line(reject: &RejectRow) -> String {
     let row = reject.row.map(|row| format!(":{row}")).unwrap_or_default();
-    let column = reject.column.as_ref().map(|column| format!("  {}", shown_name(column.as_bytes()))).unwrap_or_default();
+    let column =
+        reject.column.as_ref().map(|column| format!("  {}", shown_name(column.as_bytes()))).unwrap_or_default();
     let code = if reject.side == "target" { format!("target:{}", reject.code) } else { reject.code.clone() };
     let message = shown_name(reject.message.as_bytes());
     format!("{}{row}{column}  {}  {message}", shown_name(&reject.file), shown_name(code.as_bytes()))

@@ -2,7 +2,13 @@
 
 /// `1 file`, `2 files`.
 pub fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else if noun.ends_with("ch") { "es" } else { "s" };
+    let plural = if count == 1 {
+        ""
+    } else if noun.ends_with("ch") {
+        "es"
+    } else {
+        "s"
+    };
     format!("{} {noun}{plural}", grouped(count))
 }
 
@@ -25,7 +31,11 @@ pub fn size(bytes: u64) -> String {
     match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
         Some((name, unit)) => {
             let tenths = bytes / (unit / 10);
-            if tenths >= 100 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
+            if tenths >= 100 {
+                format!("{} {name}", tenths / 10)
+            } else {
+                format!("{}.{} {name}", tenths / 10, tenths % 10)
+            }
         }
         None => counted(bytes, "byte"),
     }

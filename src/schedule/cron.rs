@@ -53,13 +53,18 @@ impl CronExpr {
             "@weekly" => "0 0 * * 0",
             "@monthly" => "0 0 1 * *",
             "@yearly" | "@annually" => "0 0 1 1 *",
-            "@reboot" => return Err(refused("`@reboot` is no time of day", "a job runs by the clock, for example `15 3 * * *`")),
+            "@reboot" => {
+                return Err(refused("`@reboot` is no time of day", "a job runs by the clock, for example `15 3 * * *`"));
+            }
             other => other,
         };
         let parts: Vec<&str> = expanded.split_whitespace().collect();
         let Ok(parts) = <[&str; 5]>::try_from(parts.as_slice()) else {
             let message = format!("a cron expression has five fields, this has {}", parts.len());
-            return Err(refused(message, "minute, hour, day of the month, month, day of the week: `15 3 * * *` is daily at 03:15"));
+            return Err(refused(
+                message,
+                "minute, hour, day of the month, month, day of the week: `15 3 * * *` is daily at 03:15",
+            ));
         };
         let values: Vec<Vec<u32>> =
             FIELDS.iter().zip(parts).map(|(field, part)| values(field, part)).collect::<Result<_, _>>()?;
@@ -81,7 +86,11 @@ impl CronExpr {
     /// The first wall-clock time after another at which it fires, on a timeline without zones or clock changes.
     pub fn next_wall(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
         // The crate wants a zone; UTC has no clock changes, so it is the wall clock itself.
-        self.schedules.iter().filter_map(|schedule| schedule.after(&after.and_utc()).next()).map(|at| at.naive_utc()).min()
+        self.schedules
+            .iter()
+            .filter_map(|schedule| schedule.after(&after.and_utc()).next())
+            .map(|at| at.naive_utc())
+            .min()
     }
 }
 
@@ -94,12 +103,17 @@ fn schedule(values: &[Vec<u32>], days_of_month: bool, days_of_week: bool) -> Res
     let days = if days_of_month { list(&values[2]) } else { "*".to_owned() };
     let weekdays = if days_of_week { list(&weekdays) } else { "*".to_owned() };
     let text = format!("0 {} {} {days} {} {weekdays} *", list(&values[0]), list(&values[1]), list(&values[3]));
-    Schedule::from_str(&text).map_err(|error| refused(format!("this cannot be scheduled: {error}"), "write it more simply"))
+    Schedule::from_str(&text)
+        .map_err(|error| refused(format!("this cannot be scheduled: {error}"), "write it more simply"))
 }
 
 /// Every value that a field names.
 fn values(field: &Field, text: &str) -> Result<Vec<u32>, CronError> {
-    if let Some(mark) = text.chars().find(|mark| matches!(mark, '?' | 'L' | 'W' | '#')).filter(|mark| *mark != 'L' || text.trim_end_matches('L').parse::<u32>().is_ok() || text == "L") {
+    if let Some(mark) = text
+        .chars()
+        .find(|mark| matches!(mark, '?' | 'L' | 'W' | '#'))
+        .filter(|mark| *mark != 'L' || text.trim_end_matches('L').parse::<u32>().is_ok() || text == "L")
+    {
         let hint = "calendars and `on_holiday` say such things; `*` stands for every value";
         return Err(refused(format!("`{mark}` in the {} is not of this dialect", field.name), hint));
     }
@@ -145,7 +159,10 @@ fn value(field: &Field, text: &str) -> Result<u32, CronError> {
 fn bad(field: &Field, text: &str) -> CronError {
     let message = format!("`{text}` is not a {}", field.name);
     let names = if field.names.is_empty() { "" } else { ", or a name of three letters" };
-    refused(message, format!("a number from {} to {}{names}; `*`, lists `1,2`, ranges `1-5`, steps `*/5`", field.least, field.most))
+    refused(
+        message,
+        format!("a number from {} to {}{names}; `*`, lists `1,2`, ranges `1-5`, steps `*/5`", field.least, field.most),
+    )
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub fn local_date(at: DateTime<Utc>, name: &str) -> Result<NaiveDate, UnknownZon
     let instant = Timestamp::from_second(at.timestamp()).map_err(|_| unknown())?;
     let date = zone.to_datetime(instant).date();
     let (year, month, day) = (i32::from(date.year()), date.month(), date.day());
-    NaiveDate::from_ymd_opt(year, u32::try_from(month).unwrap_or(0), u32::try_from(day).unwrap_or(0)).ok_or_else(unknown)
+    NaiveDate::from_ymd_opt(year, u32::try_from(month).unwrap_or(0), u32::try_from(day).unwrap_or(0))
+        .ok_or_else(unknown)
 }
 
 #[cfg(test)]

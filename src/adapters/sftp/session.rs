@@ -16,11 +16,8 @@ const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-po
                        aes128-ctr,aes192-ctr,aes256-ctr";
 
 /// Host key algorithms by what a pin may belong to: a server has one key of each, and shows the first that is asked for.
-const HOST_KEY_KINDS: [&str; 3] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
-    "rsa-sha2-512,rsa-sha2-256",
-];
+const HOST_KEY_KINDS: [&str; 3] =
+    ["ssh-ed25519", "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521", "rsa-sha2-512,rsa-sha2-256"];
 
 /// A session whose keys are exchanged; nobody is logged in.
 pub(super) struct Shaken {
@@ -124,7 +121,8 @@ fn not_trusted(connection: &SftpConnection, name: &ConnectionName, shown: &HostK
             connection.host_keys.join(", ")
         )
     };
-    let hint = format!("compare the fingerprint with what the partner tells you, then `nightferry connection trust {name}`");
+    let hint =
+        format!("compare the fingerprint with what the partner tells you, then `nightferry connection trust {name}`");
     RemoteError::Unreachable { message, hint: Some(hint) }
 }
 

@@ -151,7 +151,9 @@ impl<'a> Rows<'a> {
         self.from = next;
         let mut found = Found { line, start, end, next, blank: end == start, plain, text: "", base: 0, fault: None };
         match self.text {
-            Some(text) if bad_quote.is_none() && !self.has_nul && end - start <= MAX_CELL && !self.cr_inside(start, end) => {
+            Some(text)
+                if bad_quote.is_none() && !self.has_nul && end - start <= MAX_CELL && !self.cr_inside(start, end) =>
+            {
                 found.text = text;
             }
             _ => self.inspect(&mut found, bad_quote, cells),
@@ -297,7 +299,13 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn structure_fault(&self, found: &Found<'_>, row: &[u8], bad_quote: Option<(usize, bool)>, cells: &Cells) -> Option<Fault> {
+    fn structure_fault(
+        &self,
+        found: &Found<'_>,
+        row: &[u8],
+        bad_quote: Option<(usize, bool)>,
+        cells: &Cells,
+    ) -> Option<Fault> {
         let offset = |at: usize| self.place.byte + (found.start + at) as u64;
         if row.len() > MAX_ROW {
             return Some(row_too_long(row.len() as u64));
@@ -305,7 +313,11 @@ impl<'a> Rows<'a> {
         if let Err(error) = std::str::from_utf8(row) {
             let at = error.valid_up_to();
             let byte = row.get(at).copied().unwrap_or_default();
-            let message = format!("the byte 0x{byte:02X} at offset {} is not UTF-8 (column {})", offset(at), self.column_at(found, at));
+            let message = format!(
+                "the byte 0x{byte:02X} at offset {} is not UTF-8 (column {})",
+                offset(at),
+                self.column_at(found, at)
+            );
             return Some(Fault { code: RejectCode::BadEncoding, message });
         }
         if let Some(at) = self.has_nul.then(|| memchr(0, row)).flatten() {
@@ -313,21 +325,31 @@ impl<'a> Rows<'a> {
             return Some(Fault { code: RejectCode::BadCharacter, message });
         }
         if let Some((at, closed)) = bad_quote {
-            let message = match (self.data.get(at) == self.dialect.quote.as_ref() && quote::opens(self.data, at, self.dialect), closed) {
-                (true, true) => format!("text after the closing quote of a cell that begins in column {}", self.column_of(found, at)),
-                (true, false) => format!("a quoted cell in column {} has no closing quote on its line", self.column_of(found, at)),
+            let message = match (
+                self.data.get(at) == self.dialect.quote.as_ref() && quote::opens(self.data, at, self.dialect),
+                closed,
+            ) {
+                (true, true) => format!(
+                    "text after the closing quote of a cell that begins in column {}",
+                    self.column_of(found, at)
+                ),
+                (true, false) => {
+                    format!("a quoted cell in column {} has no closing quote on its line", self.column_of(found, at))
+                }
                 (false, _) => format!("a quote inside the unquoted cell in column {}", self.column_of(found, at)),
             };
             return Some(Fault { code: RejectCode::BadQuote, message });
         }
         if let Some(at) = self.stray_cr(row, found.start, cells) {
-            let message = format!("a lone carriage return at offset {} in an unquoted cell", self.place.byte + at as u64);
+            let message =
+                format!("a lone carriage return at offset {} in an unquoted cell", self.place.byte + at as u64);
             return Some(Fault { code: RejectCode::BadCharacter, message });
         }
         if row.len() > MAX_CELL {
             let lengths = cells.bounds.iter().map(|&(start, end)| end as usize - (start & !UNESCAPED) as usize);
             if let Some((at, length)) = lengths.enumerate().find(|&(_, length)| length > MAX_CELL) {
-                let message = format!("the cell in column {} has {length} bytes, and at most {MAX_CELL} are read", at + 1);
+                let message =
+                    format!("the cell in column {} has {length} bytes, and at most {MAX_CELL} are read", at + 1);
                 return Some(Fault { code: RejectCode::CellTooLong, message });
             }
         }
@@ -342,7 +364,8 @@ impl<'a> Rows<'a> {
         memchr(b'\r', row)?;
         cells.bounds.iter().find_map(|&(from, to)| {
             let (from, to) = (from as usize, to as usize);
-            let quoted = from > start && self.dialect.quote.is_some_and(|quote| self.data.get(from - 1) == Some(&quote));
+            let quoted =
+                from > start && self.dialect.quote.is_some_and(|quote| self.data.get(from - 1) == Some(&quote));
             if from & UNESCAPED as usize != 0 || quoted {
                 return None;
             }
@@ -371,7 +394,10 @@ impl<'a> Rows<'a> {
 
 /// The fault of a row of `length` bytes above `MAX_ROW`.
 pub fn row_too_long(length: u64) -> Fault {
-    Fault { code: RejectCode::RowTooLong, message: format!("the row has {length} bytes, and at most {MAX_ROW} are read") }
+    Fault {
+        code: RejectCode::RowTooLong,
+        message: format!("the row has {length} bytes, and at most {MAX_ROW} are read"),
+    }
 }
 
 /// Bytes as text; empty where they are none, which the caller has excluded or reports.

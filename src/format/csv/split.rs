@@ -44,8 +44,6 @@ pub struct LongRow {
 pub struct FirstRow {
     /// Where it starts.
     pub place: Place,
-    /// Bytes of blank lines before it.
-    pub blank: u64,
     /// Its length in bytes with the line end.
     pub length: u64,
     /// Its cells.
@@ -66,6 +64,8 @@ pub struct Splitter<R> {
     ended: bool,
     /// Length of the byte order mark.
     mark: u64,
+    /// Bytes of blank lines before the first row that were passed over.
+    blank: u64,
 }
 
 /// What a look over some bytes that begin with a row has shown.
@@ -99,6 +99,7 @@ impl<R: Read + Seek> Splitter<R> {
             place: Place { byte: mark, line: 1 },
             ended: false,
             mark,
+            blank: 0,
         }))
     }
 
@@ -125,17 +126,24 @@ impl<R: Read + Seek> Splitter<R> {
                     Ok(first) => first,
                     Err(fault) => return Ok(Err(fault)),
                 };
-                if take {
-                    self.advance(found);
-                }
+                let (start, next) = found;
+                self.blank += start as u64;
+                self.advance(if take { next } else { start });
                 return Ok(Ok(Some(first)));
             }
+            // Only blank lines so far.
+            self.blank += seen.cut as u64;
+            self.advance(seen.cut);
             if self.carry.len() > MAX_ROW {
-                return Ok(Err(self.fault(RejectCode::RowTooLong, 0, "the first row is longer than 16 MiB".to_owned())));
+                return Ok(Err(self.fault(
+                    RejectCode::RowTooLong,
+                    0,
+                    "the first row is longer than 16 MiB".to_owned(),
+                )));
             }
             if self.ended {
                 return Ok(match seen.open {
-                    Some(open) => Err(self.unclosed(&self.carry, open)),
+                    Some(open) => Err(self.unclosed(&self.carry, open - seen.cut)),
                     None => Ok(None),
                 });
             }
@@ -145,13 +153,13 @@ impl<R: Read + Seek> Splitter<R> {
         }
     }
 
-    /// True when there was nothing at all behind a byte order mark. Asked after `first_row`.
-    pub fn is_empty(&self) -> bool {
-        self.ended && self.carry.is_empty() && self.place.byte == self.mark
+    /// Bytes of blank lines before the first row, which no chunk holds. To be asked after `first_row`.
+    pub fn blank(&self) -> u64 {
+        self.blank
     }
 
-    /// The end and the content of the first row among the complete rows in `carry[..cut]`.
-    fn decode_first(&self, cut: usize, cells: &mut Cells) -> Option<(usize, Result<FirstRow, FileFault>)> {
+    /// Start, end and content of the first row among the complete rows in `carry[..cut]`.
+    fn decode_first(&self, cut: usize, cells: &mut Cells) -> Option<((usize, usize), Result<FirstRow, FileFault>)> {
         let mut rows = Rows::new(self.carry.get(..cut)?, self.place, self.dialect);
         let found = loop {
             let found = rows.next(cells)?;
@@ -162,7 +170,13 @@ impl<R: Read + Seek> Splitter<R> {
         let first = match &found.fault {
             Some(Fault { code, message }) => {
                 let message = format!("in the first row: {message}");
-                Err(FileFault { code: *code, row: Some(found.line), byte: self.place.byte + found.start as u64, column: None, message })
+                Err(FileFault {
+                    code: *code,
+                    row: Some(found.line),
+                    byte: self.place.byte + found.start as u64,
+                    column: None,
+                    message,
+                })
             }
             None if cells.len() > MAX_COLUMNS => {
                 let message = format!("the file has {} columns, and at most {MAX_COLUMNS} are read", cells.len());
@@ -170,12 +184,11 @@ impl<R: Read + Seek> Splitter<R> {
             }
             None => Ok(FirstRow {
                 place: Place { byte: self.place.byte + found.start as u64, line: found.line },
-                blank: found.start as u64,
                 length: (found.next - found.start) as u64,
                 cells: (0..cells.len()).map(|at| cells.text(at, found.text, found.base).to_owned()).collect(),
             }),
         };
-        Some((found.next, first))
+        Some(((found.start, found.next), first))
     }
 
     /// The next piece. A chunk is put into `data`, whose old content is dropped.
@@ -304,14 +317,19 @@ fn unclosed_at(line: Place) -> FileFault {
         row: Some(line.line),
         byte: line.byte,
         column: None,
-        message: format!("a quoted cell begins on line {} and has no closing quote up to the end of the file", line.line),
+        message: format!(
+            "a quoted cell begins on line {} and has no closing quote up to the end of the file",
+            line.line
+        ),
     }
 }
 
 /// Finds the end of the last row of `data` that is complete for certain.
 fn last_row_end(data: &[u8], dialect: Dialect, ended: bool) -> Seen {
     let (mut from, mut cut) = (0, 0);
-    let line_end = |from: usize, to: usize| data.get(from..to).and_then(|part| memrchr(dialect.line_end, part)).map(|at| from + at + 1);
+    let line_end = |from: usize, to: usize| {
+        data.get(from..to).and_then(|part| memrchr(dialect.line_end, part)).map(|at| from + at + 1)
+    };
     while let Some((quote, found)) = dialect.quote.and_then(|quote| Some((quote, memchr(quote, data.get(from..)?)?))) {
         let at = from + found;
         cut = line_end(from, at).unwrap_or(cut);

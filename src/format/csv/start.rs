@@ -33,6 +33,7 @@ pub(super) fn look(head: &[u8]) -> Result<Start, FileFault> {
         });
     }
     let mark = if head.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
-    let cr_only = memchr(b'\n', head).is_none() && memchr(b'\r', head).is_some_and(|at| at + 1 < head.len() || head.len() < LOOK);
+    let cr_only =
+        memchr(b'\n', head).is_none() && memchr(b'\r', head).is_some_and(|at| at + 1 < head.len() || head.len() < LOOK);
     Ok(Start { mark, line_end: if cr_only { b'\r' } else { b'\n' } })
 }
