@@ -1,7 +1,7 @@
 //! What most commands begin with: the project, the data folder, the ledger, and where output goes.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Common;
 use super::exit::{Exit, Failure};
@@ -130,11 +130,4 @@ pub fn tell(common: &Common, text: &str) {
     if !common.quiet {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
-}
-
-/// A path as it is shown: relative to the current folder where that is shorter.
-pub fn shown_path(path: &Path) -> String {
-    let here = std::env::current_dir().ok();
-    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
-    relative.unwrap_or(path).display().to_string()
 }

@@ -48,6 +48,8 @@ impl Ledger {
     }
 
     /// The newest settled or passed-over file of the job with the same path, size and mtime: it need not be read again.
+    /// Only when the file was older than two seconds when its run began: times of SFTP are whole seconds, so a file
+    /// that was written in the same second could have been written once more.
     pub fn earlier_same_stat(
         &self,
         job: &JobName,
@@ -59,8 +61,10 @@ impl Ledger {
         self.read(|connection| {
             connection
                 .query_row(
-                    "SELECT run, name, pass, state FROM file WHERE job = ?1 AND folder = ?2 AND name = ?3 AND size = ?4
-                        AND mtime IS ?5 AND state IN ('settled', 'passed_over') ORDER BY id DESC LIMIT 1",
+                    "SELECT e.run, e.name, e.pass, e.state FROM file e JOIN run ON run.id = e.run
+                      WHERE e.job = ?1 AND e.folder = ?2 AND e.name = ?3 AND e.size = ?4 AND e.mtime IS ?5
+                        AND e.state IN ('settled', 'passed_over') AND run.started_at > (e.mtime + 2) * 1000
+                      ORDER BY e.id DESC LIMIT 1",
                     params![job.as_str(), folder, name, size as i64, mtime],
                     earlier_row,
                 )

@@ -185,7 +185,9 @@ impl Ledger {
     /// Runs, newest first.
     pub fn runs(&self, job: Option<&JobName>, limit: u32) -> Result<Vec<RunRow>> {
         self.read(|connection| {
-            let sql = format!("{SELECT_RUN} WHERE ?1 IS NULL OR job = ?1 ORDER BY started_at DESC, id DESC LIMIT ?2");
+            let sql = format!(
+                "{SELECT_RUN} WHERE ?1 IS NULL OR job = ?1 ORDER BY started_at DESC, number DESC, id DESC LIMIT ?2"
+            );
             let mut statement = connection.prepare(&sql)?;
             let rows = statement.query_map(params![job.map(JobName::as_str), limit], |row| self.run_row(row))?;
             rows.collect()
@@ -204,7 +206,7 @@ impl Ledger {
             None => ("id = ?1 OR substr(id, 1, length(?1)) = ?2", (reference, reference.to_owned())),
         };
         self.read(|connection| {
-            let sql = format!("{SELECT_RUN} WHERE {filter} ORDER BY started_at DESC, id DESC LIMIT 2");
+            let sql = format!("{SELECT_RUN} WHERE {filter} ORDER BY started_at DESC, number DESC, id DESC LIMIT 2");
             let mut statement = connection.prepare(&sql)?;
             let rows = statement.query_map(params![value.0, value.1], |row| self.run_row(row))?;
             let mut rows: Vec<RunRow> = rows.collect::<rusqlite::Result<_>>()?;

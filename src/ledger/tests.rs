@@ -296,6 +296,10 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
     );
     let job = JobName::new("orders");
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(8)).unwrap().is_some());
+    let young = now().timestamp();
+    let racy = scene.ledger.found(&lease, "/out", b"c.csv", 100, Some(young)).unwrap();
+    scene.ledger.pass_over(&lease, racy.id, &earlier, None).unwrap();
+    assert!(scene.ledger.earlier_same_stat(&job, "/out", b"c.csv", 100, Some(young)).unwrap().is_none());
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(9)).unwrap().is_none());
 }
 

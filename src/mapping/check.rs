@@ -33,7 +33,7 @@ impl Limits {
     }
 
     /// Enum, pattern, minimum, maximum, in this order.
-    pub(super) fn check(&self, value: &Typed<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(&self, value: &Typed<'_>) -> Result<(), Box<Refusal>> {
         if !self.allowed.is_empty() || self.pattern.is_some() {
             self.check_text(&value.words())?;
         }
@@ -61,7 +61,7 @@ impl Limits {
         Ok(())
     }
 
-    fn check_text(&self, value: &str) -> Result<(), Refusal> {
+    fn check_text(&self, value: &str) -> Result<(), Box<Refusal>> {
         if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == value) {
             let message = format!("{} is not one of {}", text::shown(value), text::list(&self.allowed, 20));
             return Err(Refusal::new(RejectCode::NotInEnum, message));

@@ -146,7 +146,8 @@ fn mapped_columns(spec: &MappingSpec) -> Vec<&Column> {
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
     let folded = |text: &str| text.trim().to_lowercase();
     let wanted = folded(name);
-    let most = 2.max(wanted.chars().count() / 3).min(wanted.chars().count().saturating_sub(1));
+    // Two slips in a word of three letters make another word.
+    let most = (wanted.chars().count() / 3).max(1);
     let mut scored: Vec<(usize, &String)> =
         known.iter().map(|candidate| (distance(&wanted, &folded(candidate)), candidate)).collect();
     scored.sort_by_key(|(distance, _)| *distance);

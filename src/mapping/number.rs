@@ -4,6 +4,10 @@ use rust_decimal::Decimal;
 
 /// Most digits, leading zeros aside.
 pub(super) const MAX_DIGITS: usize = 28;
+/// Digits that 64 bits hold for certain.
+const SMALL: usize = 18;
+/// Ten to the power of `SMALL`.
+const POWER: u128 = 1_000_000_000_000_000_000;
 
 /// How numbers are written.
 #[derive(Clone, Debug)]
@@ -70,10 +74,11 @@ pub(super) enum Unread {
 /// A decimal: sign, digits without leading zeros, and how many of them are decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number {
-    negative: bool,
-    digits: [u8; MAX_DIGITS],
+    /// All digits as one integer.
+    amount: u128,
     length: usize,
     decimals: usize,
+    negative: bool,
 }
 
 impl Number {
@@ -86,20 +91,21 @@ impl Number {
             [b'+', rest @ ..] => (false, rest),
             rest => (false, rest),
         };
-        let mut number = Self { negative, digits: [b'0'; MAX_DIGITS], length: 0, decimals: 0 };
+        let (mut length, mut decimals, mut small, mut amount) = (0_usize, 0_usize, 0_u64, 0_u128);
         // Digits since the beginning or the last mark.
-        let (mut run, mut grouped, mut fraction, mut too_long) = (0_usize, false, false, false);
+        let (mut run, mut grouped, mut fraction) = (0_usize, false, false);
         while let [byte, behind @ ..] = rest {
             if byte.is_ascii_digit() {
                 run += 1;
-                number.decimals += usize::from(fraction);
-                if *byte != b'0' || number.length > 0 {
-                    match number.digits.get_mut(number.length) {
-                        Some(place) => *place = *byte,
-                        None => too_long = true,
-                    }
-                    number.length += 1;
+                decimals += usize::from(fraction);
+                let digit = u64::from(byte - b'0');
+                if length < SMALL {
+                    small = small * 10 + digit;
+                    amount = u128::from(small);
+                } else if length < MAX_DIGITS {
+                    amount = amount * 10 + u128::from(digit);
                 }
+                length += usize::from(amount != 0);
                 rest = behind;
                 continue;
             }
@@ -118,10 +124,10 @@ impl Number {
         if run == 0 || (grouped && !fraction && run != 3) {
             return Err(Unread::Notation);
         }
-        if too_long || number.decimals > MAX_DIGITS {
+        if length > MAX_DIGITS || decimals > MAX_DIGITS {
             return Err(Unread::TooLong);
         }
-        Ok(number)
+        Ok(Self { amount, length, decimals, negative })
     }
 
     /// Number of decimals as written.
@@ -131,15 +137,37 @@ impl Number {
 
     /// Number of decimals without trailing zeros.
     pub(super) fn needed_decimals(&self) -> usize {
-        let digits = self.digits.get(..self.length).unwrap_or_default();
-        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
-        if self.length == 0 { 0 } else { self.decimals.saturating_sub(zeros) }
+        let (mut amount, mut decimals) = (self.amount, self.decimals);
+        while decimals > 0 && amount % 10 == 0 {
+            amount /= 10;
+            decimals -= 1;
+        }
+        decimals
+    }
+
+    /// Its digits, without leading zeros; none for zero.
+    #[inline]
+    fn digits<'a>(&self, buffer: &'a mut [u8; MAX_DIGITS]) -> &'a [u8] {
+        let Some(digits) = buffer.get_mut(..self.length) else { return &[] };
+        let mut wide = self.amount;
+        let mut small = 0;
+        for (at, digit) in digits.iter_mut().rev().enumerate() {
+            if at % SMALL == 0 {
+                // The next digits at once: divisions of 128 bits are slow.
+                small = (wide % POWER) as u64;
+                wide /= POWER;
+            }
+            *digit = b'0' + (small % 10) as u8;
+            small /= 10;
+        }
+        digits
     }
 
     /// Writes it with the decimals as written, or with exactly `decimals` (which must be enough for `needed_decimals`).
     pub(super) fn write(&self, out: &mut Vec<u8>, decimals: Option<u32>) {
         let decimals = decimals.map_or(self.decimals, |decimals| decimals as usize);
-        let all = self.digits.get(..self.length).unwrap_or_default();
+        let mut buffer = [0; MAX_DIGITS];
+        let all = self.digits(&mut buffer);
         let (whole, fraction) = all.split_at(self.length.saturating_sub(self.decimals));
         if self.negative && self.length > 0 {
             out.push(b'-');
@@ -168,15 +196,16 @@ impl Number {
         }
         // Decimals beyond `units` are zeros.
         let kept = (self.length + units).saturating_sub(self.decimals);
-        let digits = self.digits.get(..kept.min(self.length)).unwrap_or_default();
+        let mut buffer = [0; MAX_DIGITS];
+        let digits = self.digits(&mut buffer);
+        let digits = digits.get(..kept.min(self.length)).unwrap_or_default();
         out.extend_from_slice(digits);
         out.extend(std::iter::repeat_n(b'0', kept - digits.len()));
     }
 
     /// For comparisons.
     pub(super) fn decimal(&self) -> Decimal {
-        let digits = self.digits.get(..self.length).unwrap_or_default();
-        let amount = digits.iter().fold(0_i128, |amount, digit| amount * 10 + i128::from(digit - b'0'));
+        let amount = self.amount as i128;
         let amount = if self.negative { -amount } else { amount };
         // Both are within the range of `Decimal`: at most 28 digits and 28 decimals.
         Decimal::try_from_i128_with_scale(amount, self.decimals as u32).unwrap_or(if self.negative {
@@ -188,6 +217,7 @@ impl Number {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 mod tests {
     use super::*;
 

@@ -57,7 +57,11 @@ pub(super) struct Field {
 pub(super) enum Source {
     Cell(usize),
     FirstOf(Vec<usize>),
-    Template(Vec<Part>),
+    /// `plain`: the literals need no escapes.
+    Template {
+        parts: Vec<Part>,
+        plain: bool,
+    },
     Constant(Encoded),
     Line,
 }
@@ -189,15 +193,7 @@ fn compile(field: &FieldSpec, spec: &MappingSpec, header: &Header, facts: &Facts
         Origin::FirstOf(columns) => {
             Source::FirstOf(columns.iter().map(|column| index(header, column)).collect::<Result<_, _>>()?)
         }
-        Origin::Template(parts) => Source::Template(
-            parts
-                .iter()
-                .map(|part| match part {
-                    TemplatePart::Text(text) => Ok(Part::Text(text.clone())),
-                    TemplatePart::Cell(column) => index(header, column).map(Part::Cell),
-                })
-                .collect::<Result<_, FileFault>>()?,
-        ),
+        Origin::Template(parts) => template(parts, header)?,
         Origin::Value(constant) => Source::Constant(Encoded::new(constant)),
         Origin::Auto(Auto::Row) => Source::Line,
         Origin::Auto(auto) => Source::Constant(Encoded::new(&Constant::Text(facts.text(*auto).unwrap_or_default()))),
@@ -209,7 +205,7 @@ fn compile(field: &FieldSpec, spec: &MappingSpec, header: &Header, facts: &Facts
         column: None,
         message: format!("the pattern of `{}` cannot be used: {error}", field.target.join(".")),
     })?;
-    let pads_plain = |step: &CleanStep| !matches!(step, CleanStep::PadLeft(_, pad) if (*pad as u32) < 0x20 || matches!(pad, '"' | '\\'));
+    let pads_plain = |step: &CleanStep| !matches!(step, CleanStep::PadLeft(_, pad) if !write::is_plain(pad.encode_utf8(&mut [0; 4])));
     Ok(Field {
         target: field.target.join("."),
         column: first_column(&field.origin).map(Header::label),
@@ -222,6 +218,18 @@ fn compile(field: &FieldSpec, spec: &MappingSpec, header: &Header, facts: &Facts
         required: field.required,
         limits: limits.map(Box::new),
     })
+}
+
+fn template(parts: &[TemplatePart], header: &Header) -> Result<Source, FileFault> {
+    let plain = parts.iter().all(|part| match part {
+        TemplatePart::Text(literal) => write::is_plain(literal),
+        TemplatePart::Cell(_) => true,
+    });
+    let parts = parts.iter().map(|part| match part {
+        TemplatePart::Text(literal) => Ok(Part::Text(literal.clone())),
+        TemplatePart::Cell(column) => index(header, column).map(Part::Cell),
+    });
+    Ok(Source::Template { parts: parts.collect::<Result<_, FileFault>>()?, plain })
 }
 
 /// The column that a reject of the field names.

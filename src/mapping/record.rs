@@ -6,7 +6,7 @@ use super::number::Number;
 use super::plan::{Field, Part, Plan, Source, Step};
 use super::spec::{OnMissing, Test};
 use super::text;
-use super::value::{Found, Refusal, Typed};
+use super::value::{Found, Kind, Refusal, Typed};
 use crate::domain::reject::RejectCode;
 use crate::format::csv::row::{self, Cells};
 
@@ -67,7 +67,12 @@ impl<'p> Mapper<'p> {
 
     /// Maps a row: appends its record to `out`, or calls `refuse` with each field that is to blame. When it is not used, `out` is
     /// as it was.
-    pub(super) fn map(&mut self, row: Row<'_>, out: &mut Vec<u8>, refuse: &mut dyn FnMut(&Field, Refusal)) -> Outcome {
+    pub(super) fn map(
+        &mut self,
+        row: Row<'_>,
+        out: &mut Vec<u8>,
+        refuse: &mut dyn FnMut(&Field, Box<Refusal>),
+    ) -> Outcome {
         let plan = self.plan;
         if !plan.skip_when.is_empty() && plan.skip_when.iter().all(|(at, test)| plan.meets(row.cell(*at), test)) {
             return Outcome::Skipped;
@@ -121,7 +126,7 @@ impl<'p> Mapper<'p> {
 
     /// Writes the value of a field; `false`: it has none.
     #[inline]
-    fn field(&mut self, field: &Field, at: usize, row: Row<'_>, out: &mut Vec<u8>) -> Result<bool, Refusal> {
+    fn field(&mut self, field: &Field, at: usize, row: Row<'_>, out: &mut Vec<u8>) -> Result<bool, Box<Refusal>> {
         let plan = self.plan;
         let Self { joined, made, misses, .. } = self;
         let origin = plan.origin(&field.source, row, joined);
@@ -140,6 +145,10 @@ impl<'p> Mapper<'p> {
             (Some(found), Some(lookup)) => plan.look_up(lookup, found, row.line, misses.get_mut(at))?,
             (found, _) => found,
         };
+        if let (Kind::Text, None, Some(found)) = (&field.kind, &field.limits, looked_up) {
+            found.write(out);
+            return Ok(true);
+        }
         let typed = match (looked_up, &field.default) {
             (Some(found), _) => plan.notation.typed(&field.kind, found)?,
             (None, Some(default)) => Typed::Constant(default),
@@ -164,7 +173,7 @@ impl Plan {
             Source::FirstOf(columns) => {
                 columns.iter().map(|at| row.cell(*at)).find(|cell| !self.missing.is(cell)).map(text)
             }
-            Source::Template(parts) => {
+            Source::Template { parts, plain } => {
                 joined.clear();
                 let (mut cells, mut present) = (false, false);
                 for part in parts {
@@ -180,8 +189,7 @@ impl Plan {
                         }
                     }
                 }
-                // The literals may hold anything.
-                (present || !cells).then_some(Found::Text { text: joined, plain: false })
+                (present || !cells).then_some(Found::Text { text: joined, plain: *plain && row.plain })
             }
             Source::Constant(constant) => Some(Found::Constant(constant)),
             Source::Line => Some(Found::Line(row.line)),
@@ -195,7 +203,7 @@ impl Plan {
         found: Found<'a>,
         line: u64,
         misses: Option<&mut Misses>,
-    ) -> Result<Option<Found<'a>>, Refusal> {
+    ) -> Result<Option<Found<'a>>, Box<Refusal>> {
         let Some(lookup) = self.lookups.get(lookup) else { return Ok(Some(found)) };
         let written;
         let key = match found {
@@ -256,7 +264,7 @@ impl Plan {
 }
 
 #[cold]
-fn required(field: &Field) -> Refusal {
+fn required(field: &Field) -> Box<Refusal> {
     let cell = match &field.column {
         Some(column) => format!("{} is empty", text::shown(column)),
         None => "it is empty".to_owned(),

@@ -12,7 +12,7 @@ use super::spec::{Constant, InputSpec, ValueKind};
 use super::{text, write};
 use crate::domain::reject::RejectCode;
 
-/// Why a field has no value; becomes a reject.
+/// Why a field has no value; becomes a reject. Boxed, so that the results of the hot path stay small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) code: RejectCode,
@@ -21,8 +21,8 @@ pub(super) struct Refusal {
 
 impl Refusal {
     #[cold]
-    pub(super) fn new(code: RejectCode, message: String) -> Self {
-        Self { code, message }
+    pub(super) fn new(code: RejectCode, message: String) -> Box<Self> {
+        Box::new(Self { code, message })
     }
 }
 
@@ -35,6 +35,19 @@ pub(super) enum Found<'a> {
     Constant(&'a Encoded),
     /// The line of the row.
     Line(u64),
+}
+
+impl Found<'_> {
+    /// Writes it as JSON, without a type.
+    #[inline]
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text { text, plain: true } => write::plain_string(out, text),
+            Self::Text { text, plain: false } => write::string(out, text),
+            Self::Constant(constant) => out.extend_from_slice(&constant.json),
+            Self::Line(line) => out.extend_from_slice(line.to_string().as_bytes()),
+        }
+    }
 }
 
 /// A value with its type.
@@ -93,8 +106,8 @@ impl Notation {
     }
 
     /// Gives a value its type.
-    #[inline]
-    pub(super) fn typed<'a>(&self, kind: &Kind, found: Found<'a>) -> Result<Typed<'a>, Refusal> {
+    #[inline(always)]
+    pub(super) fn typed<'a>(&self, kind: &Kind, found: Found<'a>) -> Result<Typed<'a>, Box<Refusal>> {
         match (kind, found) {
             (Kind::Text, Found::Text { text, plain }) => Ok(Typed::Text { text, plain }),
             (Kind::Text, Found::Constant(constant)) => Ok(Typed::Constant(constant)),
@@ -115,9 +128,10 @@ impl Notation {
         }
     }
 
-    /// Reads a text that must have the type. The result borrows nothing from it.
-    #[inline]
-    fn read<'a>(&self, kind: &Kind, text: &str, marks: &Marks) -> Result<Typed<'a>, Refusal> {
+    /// Reads a text that must have the type. The result borrows nothing from it. Always inlined, so that no result of this
+    /// size goes through memory.
+    #[inline(always)]
+    fn read<'a>(&self, kind: &Kind, text: &str, marks: &Marks) -> Result<Typed<'a>, Box<Refusal>> {
         match kind {
             Kind::Text => Ok(Typed::Text { text: "", plain: true }),
             Kind::Integer => match Number::read(text, marks) {
@@ -147,7 +161,7 @@ impl Notation {
     }
 
     #[inline]
-    fn read_boolean(&self, text: &str) -> Result<bool, Refusal> {
+    fn read_boolean(&self, text: &str) -> Result<bool, Box<Refusal>> {
         if self.true_values.iter().any(|word| word == text) {
             return Ok(true);
         }
@@ -161,7 +175,7 @@ impl Notation {
 }
 
 #[inline]
-fn read_number(text: &str, marks: &Marks) -> Result<Number, Refusal> {
+fn read_number(text: &str, marks: &Marks) -> Result<Number, Box<Refusal>> {
     Number::read(text, marks).map_err(|unread| match unread {
         Unread::TooLong => too_many_digits(RejectCode::BadNumber, text),
         Unread::Notation => {
@@ -172,7 +186,7 @@ fn read_number(text: &str, marks: &Marks) -> Result<Number, Refusal> {
 }
 
 #[inline]
-fn fits(number: &Number, decimals: Option<u32>, text: &str) -> Result<(), Refusal> {
+fn fits(number: &Number, decimals: Option<u32>, text: &str) -> Result<(), Box<Refusal>> {
     let Some(most) = decimals.map(|most| most as usize) else { return Ok(()) };
     if number.decimals() <= most || number.needed_decimals() <= most {
         return Ok(());
@@ -183,7 +197,7 @@ fn fits(number: &Number, decimals: Option<u32>, text: &str) -> Result<(), Refusa
 }
 
 #[cold]
-fn too_many_digits(code: RejectCode, text: &str) -> Refusal {
+fn too_many_digits(code: RejectCode, text: &str) -> Box<Refusal> {
     Refusal::new(
         code,
         format!("{} has more than {MAX_DIGITS} digits, and numbers are never rounded", text::shown(text)),

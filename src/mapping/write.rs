@@ -34,8 +34,31 @@ pub(super) fn plain_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// True when no byte of the text needs an escape. Eight bytes at a time.
+#[inline]
+pub(super) fn is_plain(text: &str) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Has the high bit of some byte set when a byte is below `limit` (which is at most 128).
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES * 0x80);
+    let (blocks, rest) = text.as_bytes().as_chunks::<8>();
+    blocks.iter().all(|block| {
+        let word = u64::from_le_bytes(*block);
+        let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
+        below(word, 0x20) | below(quote, 1) | below(backslash, 1) == 0
+    }) && rest.iter().all(|&byte| ESCAPES[byte as usize] == 0)
+}
+
 /// Writes the inside of a JSON string.
-pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
+#[inline]
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape(out, text);
+    }
+}
+
+fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
@@ -55,6 +78,7 @@ pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -14,7 +14,7 @@ use crate::domain::file::{ByteCounts, RowCounts};
 use crate::domain::job::{BatchRule, EmptyFile};
 use crate::domain::reject::{FileFault, Reject, RejectCode};
 use crate::format::csv::Dialect;
-use crate::format::csv::split::{FirstRow, Piece, Splitter};
+use crate::format::csv::split::{Piece, Splitter};
 pub use crate::mapping::Facts;
 pub use crate::mapping::batch::SpooledBatch;
 use crate::mapping::batch::{Batcher, is_alone};
@@ -399,3 +399,7 @@ fn assemble(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends with the first surprise")]
+mod tests;

@@ -206,7 +206,10 @@ impl<'a, T: Target> Ferry<'a, T> {
         let row = self.ledger.found(self.lease, folder, &file.name, size, file.mtime)?;
         match settled {
             // Not read again: with `keep` a year of files may lie there.
-            Some(earlier) if self.order.job.source.seen_before == SeenBefore::Skip && file.mtime.is_some() => {
+            Some(earlier)
+                if self.order.job.source.seen_before != SeenBefore::Process
+                    && self.order.job.source.afterwards == Afterwards::Keep =>
+            {
                 self.pass_over(&row, &earlier).await
             }
             _ => self.carry(row).await,

@@ -54,7 +54,10 @@ impl CronExpr {
             "@monthly" => "0 0 1 * *",
             "@yearly" | "@annually" => "0 0 1 1 *",
             "@reboot" => {
-                return Err(refused("`@reboot` is no time of day", "a job runs by the clock, for example `15 3 * * *`"));
+                return Err(refused(
+                    "`@reboot` is no time of day",
+                    "a job runs by the clock, for example `15 3 * * *`",
+                ));
             }
             other => other,
         };

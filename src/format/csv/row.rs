@@ -99,8 +99,8 @@ pub struct Rows<'a> {
 enum End {
     /// The position of the line end (of its CR, if it has one) and of the next row.
     Row(usize, usize),
-    /// A quote where none may be.
-    BadQuote { at: usize, closed: bool },
+    /// A quote where none may be, or one that opens a cell without a proper end.
+    BadQuote { at: usize, opens: bool },
 }
 
 impl<'a> Rows<'a> {
@@ -115,7 +115,6 @@ impl<'a> Rows<'a> {
 
     /// The next row or blank line, its cells in `cells`.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "lends `cells`")]
     pub fn next(&mut self, cells: &mut Cells) -> Option<Found<'a>> {
         if self.from >= self.data.len() {
             return None;
@@ -143,9 +142,9 @@ impl<'a> Rows<'a> {
         };
         let (end, next, bad_quote) = match end {
             End::Row(end, next) => (end, next, None),
-            End::BadQuote { at, closed } => {
+            End::BadQuote { at, opens } => {
                 let (end, next) = self.line_end(at);
-                (end, next, Some((at, closed)))
+                (end, next, Some((at, opens)))
             }
         };
         self.from = next;
@@ -233,14 +232,13 @@ impl<'a> Rows<'a> {
                         self.push_quoted(from + 1..next - 1, quote, cells);
                         next
                     }
-                    Close::Bad => return End::BadQuote { at: from, closed: true },
-                    Close::Open => return End::BadQuote { at: from, closed: false },
+                    Close::Bad | Close::Open => return End::BadQuote { at: from, opens: true },
                 }
             } else {
                 let rest = self.data.get(from..).unwrap_or_default();
                 let at = memchr3(delimiter, line_end, quote, rest).map_or(self.data.len(), |found| from + found);
                 if self.data.get(at) == Some(&quote) {
-                    return End::BadQuote { at, closed: true };
+                    return End::BadQuote { at, opens: false };
                 }
                 let last = self.data.get(at) != Some(&delimiter);
                 cells.push(from, if last { self.without_cr(from, at) } else { at });
@@ -324,19 +322,14 @@ impl<'a> Rows<'a> {
             let message = format!("a NUL byte at offset {}", offset(at));
             return Some(Fault { code: RejectCode::BadCharacter, message });
         }
-        if let Some((at, closed)) = bad_quote {
-            let message = match (
-                self.data.get(at) == self.dialect.quote.as_ref() && quote::opens(self.data, at, self.dialect),
-                closed,
-            ) {
-                (true, true) => format!(
-                    "text after the closing quote of a cell that begins in column {}",
-                    self.column_of(found, at)
+        if let Some((at, opens)) = bad_quote {
+            // Why it does not end (text behind its quote, or no quote at all) may lie behind this chunk, so it is not said.
+            let column = self.column_of(found, at);
+            let message = match opens {
+                true => format!(
+                    "the quoted cell in column {column} does not end with a quote before a delimiter or a line end"
                 ),
-                (true, false) => {
-                    format!("a quoted cell in column {} has no closing quote on its line", self.column_of(found, at))
-                }
-                (false, _) => format!("a quote inside the unquoted cell in column {}", self.column_of(found, at)),
+                false => format!("a quote inside the unquoted cell in column {column}"),
             };
             return Some(Fault { code: RejectCode::BadQuote, message });
         }
