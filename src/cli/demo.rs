@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::context::{Context, print};
+use super::context::{Context, ledger_failure, print};
 use super::exit::{Exit, Failure};
 use super::run::{self, Ending};
-use super::{Common, rejects};
+use super::{Common, rejects, show};
 use crate::config::secret::Secrets;
 use crate::demo::api::{Api, ApiOptions};
 use crate::demo::project;
 use crate::demo::sftp_server::SftpServer;
+use crate::domain::name::JobName;
 use crate::pipeline::Begin;
 use crate::report::text::counted;
 
@@ -97,6 +98,8 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         }
         print("\n");
     }
+    say("The retry, among the attempts of the first run: nightferry show RUN --attempts\n");
+    print_attempts(&common)?;
     say("What was rejected, with its place in the file: nightferry rejects orders\n");
     rejects::execute(&rejects::Args::of_job("orders"), &common)?;
     print("\n");
@@ -164,6 +167,18 @@ fn carry(stage: &Stage, job: &str, common: &Common) -> Result<Exit, Failure> {
     prepared.secrets = Arc::new(Secrets::in_folder(&stage.path("credentials")));
     let order = run::order(&prepared, DATE, None)?;
     run::run_order(order, Begin::Date, &prepared, common, Ending { json: false, rejects_ok: false })
+}
+
+/// The attempts of the first run, as `show --attempts` lists them.
+fn print_attempts(common: &Common) -> Result<(), Failure> {
+    let context = Context::open(common)?;
+    let Some(ledger) = context.ledger_to_read()? else { return Ok(()) };
+    let runs = ledger.runs(Some(&JobName::new("orders")), 2).map_err(|error| ledger_failure(&error))?;
+    if let Some(first) = runs.last() {
+        print(&show::attempts(&ledger, &first.id)?);
+        print("\n");
+    }
+    Ok(())
 }
 
 fn say(text: &str) {

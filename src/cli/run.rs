@@ -188,6 +188,7 @@ pub fn run_order(
         Ok::<_, Failure>((pipeline::run(&order, begin, &ports, &ledger).await, caught))
     })?;
     bar.finish();
+    tracing::debug!("ledger commits: {}", ledger.commits());
     match outcome {
         Ok(outcome) => tell_outcome(&outcome, &caught, prepared, &ledger, common, ending),
         Err(failure) => tell_failure(&failure, prepared, &ledger, ending),

@@ -4,6 +4,9 @@ use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
 use super::reconcile;
+use crate::domain::file::shown_name;
+use crate::domain::name::RunId;
+use crate::ledger::Ledger;
 use crate::report::document::{RunDocument, instant};
 
 /// Arguments.
@@ -36,15 +39,22 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         print("  a process is working on it now\n");
     }
     if args.attempts {
-        for attempt in ledger.attempts(&run.id, MOST_ATTEMPTS).map_err(|error| ledger_failure(&error))? {
-            let status = attempt.status.map_or_else(|| "–".to_owned(), |status| status.to_string());
-            let started = instant(attempt.started_at);
-            let note = crate::domain::file::shown_name(attempt.note.as_bytes());
-            print(&format!(
-                "  batch {:>6}  attempt {:>3}  {started}  {status:>3}  {}  {note}\n",
-                attempt.batch, attempt.number, attempt.outcome
-            ));
-        }
+        print(&attempts(&ledger, &run.id)?);
     }
     Ok(Exit::DONE)
+}
+
+/// The attempts of a run, a line each.
+pub fn attempts(ledger: &Ledger, run: &RunId) -> Result<String, Failure> {
+    let mut text = String::new();
+    for attempt in ledger.attempts(run, MOST_ATTEMPTS).map_err(|error| ledger_failure(&error))? {
+        let status = attempt.status.map_or_else(|| "–".to_owned(), |status| status.to_string());
+        let (batch, number, started) = (attempt.batch, attempt.number, instant(attempt.started_at));
+        let note = shown_name(attempt.note.as_bytes());
+        let line =
+            format!("  batch {batch:>6}  attempt {number:>3}  {started}  {status:>3}  {}  {note}", attempt.outcome);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Ok(text)
 }

@@ -170,6 +170,19 @@ impl Ledger {
         })
     }
 
+    /// Whether another file of the job with the content of this one has every record accepted or refused: only then is
+    /// what was passed over no longer needed at the source.
+    pub fn is_settled_elsewhere(&self, file: FileId) -> Result<bool> {
+        self.read(|connection| {
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM file e JOIN file f ON f.id = ?1 WHERE e.job = f.job AND e.sha256 = f.sha256
+                    AND e.id <> f.id AND e.state = 'settled' AND e.unanswered = 0)",
+                [file.0],
+                |row| row.get(0),
+            )
+        })
+    }
+
     /// Writes down that `afterwards` was done. A repeat changes nothing.
     pub fn disposed(&self, lease: &RunLease, file: FileId) -> Result<()> {
         self.write_held(lease, |tx| {

@@ -210,7 +210,7 @@ impl<'a, T: Target> Ferry<'a, T> {
                 if self.order.job.source.seen_before != SeenBefore::Process
                     && self.order.job.source.afterwards == Afterwards::Keep =>
             {
-                self.pass_over(&row, &earlier).await
+                self.pass_over(&row, &earlier)
             }
             _ => self.carry(row).await,
         }
@@ -254,7 +254,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         match collect::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
             Ok(landed) => {
                 let earlier = self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
-                self.admit(file, earlier).await
+                self.admit(file, earlier)
             }
             Err(LandFault::Vanished) => {
                 let message = format!("`{}` vanished between the listing and the copy", shown_name(&file.name));
@@ -266,10 +266,10 @@ impl<'a, T: Target> Ferry<'a, T> {
     }
 
     /// Decides about content that was delivered before.
-    async fn admit(&mut self, file: &FileRow, earlier: Option<Earlier>) -> Result<(), RunError> {
+    fn admit(&mut self, file: &FileRow, earlier: Option<Earlier>) -> Result<(), RunError> {
         let Some(earlier) = earlier else { return Ok(()) };
         match self.order.job.source.seen_before {
-            SeenBefore::Skip => self.pass_over(file, &earlier).await,
+            SeenBefore::Skip => self.pass_over(file, &earlier),
             SeenBefore::Process => Ok(self.ledger.set_pass(self.lease, file.id, earlier.pass + 1)?),
             SeenBefore::Reject => {
                 let message = format!(
@@ -283,7 +283,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         }
     }
 
-    async fn pass_over(&mut self, file: &FileRow, earlier: &Earlier) -> Result<(), RunError> {
+    fn pass_over(&mut self, file: &FileRow, earlier: &Earlier) -> Result<(), RunError> {
         let renamed = (file.name != earlier.name).then(|| {
             format!("the same content was delivered as `{}` in run {}", shown_name(&earlier.name), earlier.run)
         });
@@ -291,14 +291,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         // The earlier run keeps this content; a second copy proves nothing more.
         let _ = std::fs::remove_file(&artifacts.landed);
-        match earlier.state {
-            FileState::Settled | FileState::PassedOver => {
-                let file = self.reread(file)?;
-                self.dispose(&file).await
-            }
-            // Its run still needs it, or a person must look first.
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn facts(&self, file: &FileRow) -> Facts {
@@ -440,6 +433,9 @@ impl<'a, T: Target> Ferry<'a, T> {
     async fn dispose(&mut self, file: &FileRow) -> Result<(), RunError> {
         let keep = self.order.job.source.afterwards == Afterwards::Keep || file.folder.starts_with(HERE);
         if file.disposed || keep || file.records.unanswered > 0 || file.records.pending > 0 {
+            return Ok(());
+        }
+        if file.state == FileState::PassedOver && !self.ledger.is_settled_elsewhere(file.id)? {
             return Ok(());
         }
         let (remote, folder) = self.remote_of(&file.folder).await?;

@@ -1,0 +1,32 @@
+//! `nightferry demo`: what a new user sees first.
+
+use std::process::Command;
+
+#[test]
+fn the_demo_shows_a_reject_a_retry_and_a_file_that_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_nightferry"))
+        .arg("demo")
+        .env_clear()
+        .env("TMPDIR", folder.path())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert_eq!(stderr, "", "nothing is wrong, so nothing is said");
+    for shown in [
+        "  rows     93 read = 3 skipped + 5 rejected + 85 used\n  records  85 made = 85 accepted + 0 refused + 0 unanswered + 0 pending\n",
+        "  rows     47 read = 0 skipped + 0 rejected + 47 used\n  records  47 made = 47 accepted + 0 refused + 0 unanswered + 0 pending\n",
+        "  rows     33 read = 1 skipped + 2 rejected + 30 used\n  records  30 made = 30 accepted + 0 refused + 0 unanswered + 0 pending\n",
+        "503  not_taken",
+        "passed over: this content was delivered before",
+        "orders_20261123.csv:43  Country  lookup-missing  `Freedonia` is not in lookup `country` (lookups/country.csv)",
+        "  /v2/sales-order-lines/bulk: 85 records in 5 requests under 4 keys\n",
+        "  /v1/credit-transfers: 47 records in 3 requests under 3 keys\n",
+        "  /v3/employees: 30 records in 3 requests under 3 keys\n",
+    ] {
+        assert!(stdout.contains(shown), "{shown}\nis not in\n{stdout}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
