@@ -5,10 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use secrecy::SecretString;
-
 use crate::domain::delivery::IdempotencyKey;
-use crate::domain::job::SecretRef;
 
 /// The only source of the current instant.
 pub trait Clock: Send + Sync {
@@ -111,10 +108,4 @@ pub enum SendError {
 pub trait Target: Send + Sync + 'static {
     /// Sends one batch once. Never retries by itself, never follows a redirect.
     fn send(&self, request: BatchRequest) -> impl Future<Output = Result<Reply, SendError>> + Send;
-}
-
-/// Where secrets come from.
-pub trait SecretSource: Send + Sync {
-    /// The value behind a reference; the error says where it was looked for.
-    fn secret(&self, name: &SecretRef) -> Result<SecretString, String>;
 }

@@ -8,8 +8,9 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LO
 use reqwest::{Client, Method, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::secret::SecretSource;
 use crate::domain::job::{self, HttpConnection, SecretText};
-use crate::ports::{BatchRequest, Reply, SecretSource, SendError, Target};
+use crate::ports::{BatchRequest, Reply, SendError, Target};
 
 /// The most that is read of an answer.
 const LONGEST_BODY: usize = 1 << 20;

@@ -3,5 +3,4 @@
 pub mod clock;
 pub mod folder;
 pub mod http;
-pub mod remote;
 pub mod sftp;

@@ -9,6 +9,7 @@ mod exit;
 mod progress;
 mod reconcile;
 mod rejects;
+mod remote;
 mod resume;
 mod run;
 mod runs;

@@ -9,11 +9,10 @@ use super::context::{Context, ledger_failure, not_valid, print, print_json, prin
 use super::exit::{Exit, Failure};
 use super::progress::Bar;
 use super::signals;
-use super::{Common, reconcile};
+use super::{Common, reconcile, remote};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::folder::FolderRemote;
 use crate::adapters::http::HttpTarget;
-use crate::adapters::remote;
 use crate::config::project::{LoadError, LoadedJob, load_job};
 use crate::config::secret::Secrets;
 use crate::domain::job::{Connection, ConnectionKind, HttpConnection};

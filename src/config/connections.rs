@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::diagnostic::SECRET_IN_FILE;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::duration;
 use crate::domain::job::{
@@ -154,7 +155,7 @@ fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnecti
 
 fn base_url(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
-    let url = reqwest::Url::parse(&text.value).ok().filter(|url| {
+    let url = url::Url::parse(&text.value).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.query().is_none()
@@ -222,7 +223,7 @@ fn read_auth(auth: Table<'_>, secrets: &mut Vec<At<String>>) -> Option<Option<Se
 fn secret_only(value: &Value<'_>, secrets: &mut Vec<At<String>>) -> Option<SecretRef> {
     if !matches!(value.node(), toml::de::DeValue::Table(_)) {
         value.sink().error_help(
-            "NF507",
+            SECRET_IN_FILE,
             &value.span(),
             "a secret is never written in a file",
             "",

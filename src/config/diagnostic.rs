@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+/// The code of a secret that is written in a file: what it points at is never shown.
+pub const SECRET_IN_FILE: &str = "NF507";
+
 /// Whether a file with it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {

@@ -392,7 +392,7 @@ fn read_response(table: Table<'_>) -> Option<ResponseRule> {
     response.error_text = json_path("error_text");
     response.match_by = table.table("match").and_then(read_match);
     response.ok_when = table.table("ok_when").and_then(read_ok_when);
-    if let (Some(value), None) = (table.get("match"), &response.each) {
+    if let (Some(value), false) = (table.get("match"), table.has("each")) {
         table.sink().error_help(
             "NF125",
             &value.span(),
@@ -408,8 +408,8 @@ fn read_response(table: Table<'_>) -> Option<ResponseRule> {
 fn json_path(sink: &Sink<'_>, text: At<String>) -> Option<String> {
     match JsonPath::parse(&text.value) {
         Ok(_) => Some(text.value),
-        Err(error) => {
-            let message = format!("`{}` is not a JSONPath: {}", text.value, error.message());
+        Err(_) => {
+            let message = format!("`{}` is not a JSONPath", text.value);
             sink.error_help("NF126", &text.span, message, "", "for example `$.results[*]` or `$.status`");
             None
         }

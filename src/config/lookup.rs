@@ -1,12 +1,21 @@
 //! `[lookups.NAME]`: a code table, inline or from a CSV file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeValue;
 
 use super::project::Texts;
 use super::tree::{At, Table, Value};
 use crate::mapping::spec::{Constant, LookupSpec, OnMissing};
+
+/// The lookups of a mapping.
+#[derive(Default)]
+pub struct Lookups {
+    /// Every name that the file declares, also of those with a mistake.
+    pub declared: BTreeSet<String>,
+    /// Those that can be used.
+    pub read: BTreeMap<String, LookupSpec>,
+}
 
 /// Reads one lookup, its file included.
 pub fn read(table: Table<'_>, files: &mut Texts<'_>) -> Option<LookupSpec> {

@@ -1,16 +1,14 @@
 //! A mapping file.
 
-use std::collections::BTreeMap;
-
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
-use super::lookup;
+use super::lookup::{self, Lookups};
 use super::project::Texts;
 use super::recipe;
 use super::tree::{At, Sink, Table, Value};
 use crate::mapping::spec::{
-    Column, Condition, Constant, FieldSpec, InputSpec, LookupSpec, MappingSpec, RejectLimits, Test, UnknownColumns,
+    Column, Condition, Constant, FieldSpec, InputSpec, MappingSpec, RejectLimits, Test, UnknownColumns,
 };
 
 /// Reads a mapping; `name` is the stem of its file. `None` when it has a mistake that leaves no meaning.
@@ -23,15 +21,15 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, name: &str, files: &mut Texts<'_>)
         head.end();
     }
     let input = root.table("input");
-    let input = input.map_or_else(|| Some(default_input()), read_input);
+    let input = input.map_or_else(default_input, read_input);
     let lookups = lookups(&root, files);
     let fields = fields(sink, &root, &lookups);
     let skip_when = root.table("record").map(read_record).unwrap_or_default();
     let limits = root.table("rejects").map(read_limits).unwrap_or_default();
     let omit_empty = root.table("output").is_some_and(read_output);
-    check_use(sink, &root, &lookups, &fields);
+    check_use(sink, &root, &fields);
     root.end();
-    let spec = MappingSpec { input: input?, skip_when, fields: fields?, lookups, limits, omit_empty };
+    let spec = MappingSpec { input, skip_when, fields: fields?, lookups: lookups.read, limits, omit_empty };
     Some(spec)
 }
 
@@ -50,7 +48,7 @@ fn default_input() -> InputSpec {
     }
 }
 
-fn read_input(table: Table<'_>) -> Option<InputSpec> {
+fn read_input(table: Table<'_>) -> InputSpec {
     let mut input = default_input();
     table.word("format", |word| (word == "csv").then_some(()), &["csv"]);
     if let Some(encoding) = table.text("encoding")
@@ -60,24 +58,24 @@ fn read_input(table: Table<'_>) -> Option<InputSpec> {
         table.sink().error("NF191", &encoding.span, message, "only `utf-8` is");
     }
     if let Some(delimiter) = table.get("delimiter") {
-        input.delimiter = one_byte(&delimiter)?;
+        input.delimiter = one_byte(&delimiter).unwrap_or(input.delimiter);
     }
     if let Some(quote) = table.get("quote") {
         let none = quote.text().is_some_and(|text| text.value.is_empty());
-        input.quote = if none { None } else { Some(one_byte(&quote)?) };
+        input.quote = if none { None } else { one_byte(&quote).or(input.quote) };
         if input.quote == Some(input.delimiter) {
             table.sink().error("NF111", &quote.span(), "`quote` and `delimiter` are the same", "");
         }
     }
     if let Some(header) = table.get("header") {
-        input.header = header.boolean()?;
+        input.header = header.boolean().unwrap_or(true);
     }
     input.columns = values(table.texts("columns")).unwrap_or_default();
     if let (true, Some(columns)) = (input.header, table.get("columns")) {
         let message = "`columns` names the columns of a file without a header";
         table.sink().error_help("NF109", &columns.span(), message, "", "add `header = false`, or leave `columns` out");
     }
-    marks(&table, &mut input)?;
+    marks(&table, &mut input);
     input.missing = values(table.texts("missing")).unwrap_or(input.missing);
     input.true_values = values(table.texts("true_values")).unwrap_or(input.true_values);
     input.false_values = values(table.texts("false_values")).unwrap_or(input.false_values);
@@ -95,25 +93,24 @@ fn read_input(table: Table<'_>) -> Option<InputSpec> {
     input.unknown_columns =
         table.word("unknown_columns", unknown, &["ignore", "warn", "reject_file"]).unwrap_or(input.unknown_columns);
     table.end();
-    Some(input)
+    input
 }
 
 fn values(texts: Option<Vec<At<String>>>) -> Option<Vec<String>> {
     texts.map(|texts| texts.into_iter().map(|text| text.value).collect())
 }
 
-fn marks(table: &Table<'_>, input: &mut InputSpec) -> Option<()> {
+fn marks(table: &Table<'_>, input: &mut InputSpec) {
     if let Some(mark) = table.get("decimal_mark") {
-        input.decimal_mark = mark_of(&mark)?;
+        input.decimal_mark = mark_of(&mark).unwrap_or(input.decimal_mark);
     }
     if let Some(mark) = table.get("group_mark") {
         let none = mark.text().is_some_and(|text| text.value.is_empty());
-        input.group_mark = if none { None } else { Some(mark_of(&mark)?) };
+        input.group_mark = if none { None } else { mark_of(&mark) };
         if input.group_mark == Some(input.decimal_mark) {
             table.sink().error("NF111", &mark.span(), "`group_mark` and `decimal_mark` are the same", "");
         }
     }
-    Some(())
 }
 
 fn mark_of(value: &Value<'_>) -> Option<char> {
@@ -143,17 +140,18 @@ fn one_byte(value: &Value<'_>) -> Option<u8> {
     }
 }
 
-fn lookups(root: &Table<'_>, files: &mut Texts<'_>) -> BTreeMap<String, LookupSpec> {
-    let Some(table) = root.table("lookups") else { return BTreeMap::new() };
-    let mut lookups = BTreeMap::new();
+fn lookups(root: &Table<'_>, files: &mut Texts<'_>) -> Lookups {
+    let mut lookups = Lookups::default();
+    let Some(table) = root.table("lookups") else { return lookups };
     for (name, value) in table.entries() {
-        let lookup = value.table(&format!("lookups.{}", name.value)).and_then(|table| lookup::read(table, files));
-        lookups.extend(lookup.map(|lookup| (name.value, lookup)));
+        let read = value.table(&format!("lookups.{}", name.value)).and_then(|table| lookup::read(table, files));
+        lookups.declared.insert(name.value.clone());
+        lookups.read.extend(read.map(|lookup| (name.value, lookup)));
     }
     lookups
 }
 
-fn fields(sink: &Sink<'_>, root: &Table<'_>, lookups: &BTreeMap<String, LookupSpec>) -> Option<Vec<FieldSpec>> {
+fn fields(sink: &Sink<'_>, root: &Table<'_>, lookups: &Lookups) -> Option<Vec<FieldSpec>> {
     let table = root.required("fields")?.table("fields")?;
     let mut fields: Vec<FieldSpec> = Vec::new();
     let mut all_read = true;
@@ -272,16 +270,11 @@ fn read_output(table: Table<'_>) -> bool {
 }
 
 /// A lookup that no field uses is a mistake of somebody's.
-fn check_use(
-    sink: &Sink<'_>,
-    root: &Table<'_>,
-    lookups: &BTreeMap<String, LookupSpec>,
-    fields: &Option<Vec<FieldSpec>>,
-) {
+fn check_use(sink: &Sink<'_>, root: &Table<'_>, fields: &Option<Vec<FieldSpec>>) {
     let (Some(fields), Some(table)) = (fields, root.table("lookups")) else { return };
     for (name, _) in table.entries() {
         let used = fields.iter().any(|field| field.lookup.as_ref() == Some(&name.value));
-        if !used && lookups.contains_key(&name.value) {
+        if !used {
             sink.warn(
                 "NF214",
                 &name.span,

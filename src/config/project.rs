@@ -10,12 +10,11 @@ use super::connections::{self, ReadConnection};
 use super::diagnostic::Problems;
 use super::job::{self, ReadJob};
 use super::mapping;
-use super::secret::Secrets;
+use super::secret::{SecretSource, Secrets};
 use super::tree::{At, Sink, Table};
 use crate::domain::job::{Connection, Job, SecretRef};
 use crate::domain::name::ConnectionName;
 use crate::mapping::spec::{Auto, MappingSpec, Origin};
-use crate::ports::SecretSource;
 use crate::schedule::zone;
 
 /// An installation, from `nightferry.toml`.

@@ -1,22 +1,19 @@
 //! One recipe of `[fields]`: exactly one origin, then `clean`, `lookup`, `type`, `default`, `required`, limits.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
-use super::lookup::constant;
+use super::lookup::{Lookups, constant};
 use super::template::{braces, check_date_format};
 use super::tree::{At, Table, Value};
-use crate::mapping::spec::{
-    Auto, CleanStep, Column, Constant, FieldSpec, Limit, LookupSpec, Origin, TemplatePart, ValueKind,
-};
+use crate::mapping::spec::{Auto, CleanStep, Column, Constant, FieldSpec, Limit, Origin, TemplatePart, ValueKind};
 
 const ORIGINS: [&str; 5] = ["from", "first_of", "template", "value", "auto"];
 
-/// Reads a recipe; `None` when it has a mistake that leaves no meaning.
-pub fn read(target: &At<String>, table: Table<'_>, lookups: &BTreeMap<String, LookupSpec>) -> Option<FieldSpec> {
+/// Reads a recipe; `None` when it has a mistake that leaves no meaning. Everything is read before that is decided, so
+/// that one mistake does not hide the next.
+pub fn read(target: &At<String>, table: Table<'_>, lookups: &Lookups) -> Option<FieldSpec> {
     let path = target_path(&table, target);
     let origin = origin(&table, target);
     let kind = kind(&table);
@@ -27,22 +24,25 @@ pub fn read(target: &At<String>, table: Table<'_>, lookups: &BTreeMap<String, Lo
     if let (Some(Origin::Value(constant)), Some(kind), Some(value)) = (&origin, &kind, table.get("value")) {
         check_constant(&table, constant, &value.span(), kind, "value");
     }
-    let spec = FieldSpec {
+    let (clean, lookup) = (clean(&table), lookup(&table, lookups));
+    let (minimum, maximum) = (limit(&table, "minimum", kind.as_ref()), limit(&table, "maximum", kind.as_ref()));
+    let required = table.get("required").is_some_and(|value| value.boolean() == Some(true));
+    let (allowed, pattern) = (allowed(&table), pattern(&table));
+    check_limits(&table, minimum.as_ref(), maximum.as_ref());
+    table.end();
+    Some(FieldSpec {
         target: path?,
         origin: origin?,
-        clean: clean(&table),
-        lookup: lookup(&table, lookups),
-        minimum: limit(&table, "minimum", kind.as_ref()),
-        maximum: limit(&table, "maximum", kind.as_ref()),
+        clean,
+        lookup,
         kind: kind?,
         default: default.map(|(constant, _)| constant),
-        required: table.get("required").is_some_and(|value| value.boolean() == Some(true)),
-        allowed: allowed(&table),
-        pattern: pattern(&table),
-    };
-    check_limits(&table, &spec);
-    table.end();
-    Some(spec)
+        required,
+        allowed,
+        pattern,
+        minimum,
+        maximum,
+    })
 }
 
 fn target_path(table: &Table<'_>, target: &At<String>) -> Option<Vec<String>> {
@@ -216,12 +216,12 @@ fn clean_table(value: &Value<'_>) -> Option<CleanStep> {
     read
 }
 
-fn lookup(table: &Table<'_>, lookups: &BTreeMap<String, LookupSpec>) -> Option<String> {
+fn lookup(table: &Table<'_>, lookups: &Lookups) -> Option<String> {
     let name = table.text("lookup")?;
-    if lookups.contains_key(&name.value) {
+    if lookups.declared.contains(&name.value) {
         return Some(name.value);
     }
-    let known = lookups.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let known = lookups.declared.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let label = if known.is_empty() { "there are no lookups".to_owned() } else { format!("there are {known}") };
     table.sink().error("NF213", &name.span, format!("there is no lookup `{}` in this mapping", name.value), &label);
     None
@@ -363,8 +363,8 @@ fn limit(table: &Table<'_>, key: &str, kind: Option<&ValueKind>) -> Option<Limit
     read
 }
 
-fn check_limits(table: &Table<'_>, spec: &FieldSpec) {
-    let crossed = match (&spec.minimum, &spec.maximum) {
+fn check_limits(table: &Table<'_>, minimum: Option<&Limit>, maximum: Option<&Limit>) {
+    let crossed = match (minimum, maximum) {
         (Some(Limit::Number(least)), Some(Limit::Number(most))) => least > most,
         (Some(Limit::Date(least)), Some(Limit::Date(most))) => least > most,
         _ => false,

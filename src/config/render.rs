@@ -3,18 +3,31 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::json;
 
-use super::diagnostic::{Diagnostic, Problems, Severity};
+use super::diagnostic::{Diagnostic, Problems, SECRET_IN_FILE, Severity};
 
 /// All diagnostics as text, one after the other.
 pub fn render(problems: &Problems, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
     for diagnostic in &problems.diagnostics {
-        let source = problems.sources.get(&diagnostic.path).map_or("", String::as_str);
-        text.push_str(&one(diagnostic, source, &renderer));
+        let source = shown_source(problems, &diagnostic.path);
+        text.push_str(&one(diagnostic, &source, &renderer));
         text.push_str("\n\n");
     }
     text
+}
+
+/// The text of a file as it may be shown: a secret that somebody wrote into it is not shown a second time.
+fn shown_source(problems: &Problems, path: &str) -> String {
+    let mut source = problems.sources.get(path).cloned().unwrap_or_default();
+    for secret in problems.diagnostics.iter().filter(|one| one.code == SECRET_IN_FILE && one.path == path) {
+        let span = secret.span.clone();
+        if source.is_char_boundary(span.start) && source.is_char_boundary(span.end) {
+            // As many bytes, so that every other place stays where it is.
+            source.replace_range(span.clone(), &"*".repeat(span.len()));
+        }
+    }
+    source
 }
 
 fn one(diagnostic: &Diagnostic, source: &str, renderer: &Renderer) -> String {

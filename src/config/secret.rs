@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::domain::job::SecretRef;
-use crate::ports::SecretSource;
+
+/// Gives the values behind references.
+pub trait SecretSource: Send + Sync {
+    /// The value; the error says where it was looked for.
+    fn secret(&self, name: &SecretRef) -> Result<SecretString, String>;
+}
 
 /// Where secrets are looked for. Reads the environment once; prints no value, ever.
 #[derive(Clone)]

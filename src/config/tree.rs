@@ -101,7 +101,12 @@ impl<'t> Sink<'t> {
         let words = self.not_acted_on.take();
         if !words.is_empty() {
             let message = format!("this version reads but does not act on: {}", words.join(", "));
-            self.warn("NF190", &(0..0), message, "nothing about a run by hand changes; other commands will use them");
+            let help = if words.iter().any(|word| word.ends_with(".pii`")) {
+                "what is sent does not change; but nothing is masked yet on screens and in exports"
+            } else {
+                "what is sent does not change; commands of later versions will act on them"
+            };
+            self.warn("NF190", &(0..0), message, help);
         }
         let sources = [(self.path, self.text.to_owned())].into();
         Problems { diagnostics: self.found.into_inner(), sources }

@@ -1,9 +1,10 @@
 //! Opens the remote behind a connection, with its secrets resolved.
 
-use super::folder::FolderRemote;
-use super::sftp::{SftpRemote, SftpSecrets};
+use crate::adapters::folder::FolderRemote;
+use crate::adapters::sftp::{SftpRemote, SftpSecrets};
+use crate::config::secret::SecretSource;
 use crate::domain::job::{Connection, ConnectionKind, SecretRef, SftpConnection};
-use crate::ports::{Remote, RemoteError, SecretSource};
+use crate::ports::{Remote, RemoteError};
 
 /// Connects, logs in and gives the remote. Secrets are asked for only after the host key was accepted.
 pub fn open(connection: &Connection, secrets: &dyn SecretSource) -> Result<Box<dyn Remote>, RemoteError> {
