@@ -4,7 +4,7 @@
 //!
 //! * [`domain`]: the words: job, run, file, reject, delivery, and the laws as arithmetic.
 //! * [`schedule`]: the business date, time zones and cron expressions; pure.
-//! * [`format`]: bytes ↔ rows: the strict CSV reader.
+//! * [`mod@format`]: bytes ↔ rows: the strict CSV reader.
 //! * [`mapping`]: rows → payload bytes, by a compiled plan; bad data is a value.
 //! * [`retry`]: the only place that decides whether a request is made again.
 //! * [`config`]: what people write: TOML → diagnostics or jobs.

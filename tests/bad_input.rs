@@ -1,4 +1,11 @@
 //! Bad input: a clear error, and nothing lost.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! `nightferry check`: every mistake of every file, at once, with its place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 mod support;
 

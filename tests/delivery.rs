@@ -1,4 +1,11 @@
 //! Delivery: retries, unknown outcomes, refusals, signals, and the number of commits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! `nightferry demo`: what a new user sees first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 use std::process::Command;
 

@@ -1,5 +1,12 @@
 //! `kill -9` at any instant: the next run continues by itself, no accepted batch is ever sent again, no key ever carries
 //! another body, and the books balance in every ledger image that a crash leaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! [`split::Splitter`] cuts the stream at record boundaries into chunks and knows the line and the offset of each; it looks
 //! at quotes only. [`row::Rows`] walks a chunk and finds its cells. The two agree on where a row ends because both ask
-//! [`quote`]. So the chunks of one file can be decoded by several threads.
+//! `quote`. So the chunks of one file can be decoded by several threads.
 //!
 //! Lines end with LF or CRLF, or with CR alone when the beginning of the file has no LF at all.
 

@@ -96,10 +96,10 @@ impl Stage {
         let sshd = (source == Source::Sftp).then(|| Sshd::start(&folder.path().join("sshd")));
         let stage = Self { folder, target, sshd };
         stage.write("project/nightferry.toml", "[organisation]\nname = \"Test\"\ntimezone = \"UTC\"\n");
-        stage.write("project/connections.toml", &stage.connections());
+        stage.write("project/connections.toml", stage.connections());
         let remote = stage.remote();
         let folder = if source == Source::Sftp { remote.to_str().unwrap() } else { "/" };
-        stage.write("project/jobs/orders.toml", &JOB.replace("FOLDER", folder));
+        stage.write("project/jobs/orders.toml", JOB.replace("FOLDER", folder));
         stage.write("project/mappings/orders.toml", MAPPING);
         stage
     }
