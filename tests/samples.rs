@@ -72,7 +72,9 @@ fn the_rejects_stand_where_the_table_says() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| (one["row"].as_u64().unwrap_or(0), one["column"].as_str().unwrap_or(""), one["code"].as_str().unwrap()))
+        .map(|one| {
+            (one["row"].as_u64().unwrap_or(0), one["column"].as_str().unwrap_or(""), one["code"].as_str().unwrap())
+        })
         .collect();
     assert_eq!(
         listed,

@@ -240,3 +240,19 @@ fn data_is_for_the_owner_alone() {
         }
     }
 }
+
+#[test]
+fn resume_of_a_run_by_hand_ends_with_its_file() {
+    let down = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let state = down.clone();
+    let target = Target::scripted(move |_, _| {
+        Answer::status(if state.load(std::sync::atomic::Ordering::SeqCst) { 401 } else { 200 })
+    });
+    let stage = Stage::with_target(Source::Folder, target);
+    stage.write("repaired.csv", Stage::rows(1, 3));
+    stage.deliver("orders_20261123.csv", Stage::rows(4, 3));
+    stage.nightferry(&["run", "orders", "--date", "2026-11-23", "--file", "repaired.csv"]).exits(8);
+    down.store(false, std::sync::atomic::Ordering::SeqCst);
+    stage.nightferry(&["resume", "orders@last"]).exits(0);
+    assert_eq!(stage.delivered_ids(), ids(1, 3));
+}

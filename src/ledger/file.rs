@@ -40,10 +40,18 @@ impl Ledger {
             }
             tx.execute(
                 "INSERT INTO file (run, job, ordinal, folder, name, size, mtime, state)
-                 SELECT id, job, (SELECT count(*) FROM file WHERE run = ?1), ?2, ?3, ?4, ?5, 'found' FROM run WHERE id = ?1",
+                 SELECT id, job, (SELECT coalesce(max(ordinal) + 1, 0) FROM file WHERE run = ?1), ?2, ?3, ?4, ?5, 'found' FROM run WHERE id = ?1",
                 params![run, folder, name, size, mtime],
             )?;
             Ok(tx.query_row(&format!("{SELECT_FILE} WHERE id = ?1"), [tx.last_insert_rowid()], file_row)?)
+        })
+    }
+
+    /// Takes a claim back: the file vanished before its first byte. A repeat finds nothing.
+    pub fn forget(&self, lease: &RunLease, file: FileId) -> Result<()> {
+        self.write_held(lease, |tx| {
+            tx.execute("DELETE FROM file WHERE id = ?1 AND state = 'found'", [file.0])?;
+            Ok(())
         })
     }
 

@@ -57,6 +57,13 @@ impl Ledger {
     }
 
     fn sqlite(&self, source: rusqlite::Error) -> LedgerError {
+        // A law that a CHECK found broken is no fault of the database.
+        if let Some(law) =
+            (1..=3).find(|law| source.to_string().contains(&format!("CHECK constraint failed: law_{law}")))
+        {
+            let message = "the counts of a file do not add up; nothing of it was written".to_owned();
+            return LedgerError::Imbalance(crate::domain::reconcile::Imbalance { law, message });
+        }
         LedgerError::Sqlite { path: self.path.clone(), source }
     }
 

@@ -93,6 +93,9 @@ impl RunError {
                 ("disk", Some(MAKE_ROOM.into()))
             }
             Self::Ledger(error) if error.is_disk_full() => ("disk", Some(MAKE_ROOM.into())),
+            Self::Ledger(LedgerError::Imbalance(_)) => {
+                ("internal-imbalance", Some("report it with the ledger; nothing was hidden".into()))
+            }
             Self::Ledger(_) => ("ledger", Some("mend it, then `nightferry resume RUN` (or `run` again)".to_owned())),
             Self::Target { hint, .. } => ("target", hint.clone()),
             Self::Imbalance { .. } => {

@@ -142,6 +142,11 @@ impl<'a, T: Target> Ferry<'a, T> {
         self.here.clone().map(|here| (here, local.to_owned())).ok_or_else(|| RunError::Internal("no remote".into()))
     }
 
+    /// Whether the run was begun with a file of this machine.
+    pub(super) fn was_given_a_file(&self) -> Result<bool, RunError> {
+        Ok(self.ledger.files(&self.lease.run)?.iter().any(|file| file.folder.starts_with(HERE)))
+    }
+
     /// Files that this run already has.
     pub(super) fn files_so_far(&self) -> Result<usize, RunError> {
         Ok(self.ledger.files(&self.lease.run)?.len())
@@ -223,7 +228,14 @@ impl<'a, T: Target> Ferry<'a, T> {
             let before = file.state;
             match file.state {
                 FileState::Found => self.land(&file).await?,
-                FileState::Landed | FileState::Mapped => self.map_and_seal(&file)?,
+                FileState::Landed => {
+                    self.admit(&file)?;
+                    let admitted = self.reread(&file)?;
+                    if admitted.state == FileState::Landed {
+                        self.map_and_seal(&admitted)?;
+                    }
+                }
+                FileState::Mapped => self.map_and_seal(&file)?,
                 FileState::Delivering => self.deliver(&file).await?,
                 FileState::Settled | FileState::PassedOver => return self.dispose(&file).await,
                 FileState::Failed | FileState::Held | FileState::Waiting => return Ok(()),
@@ -231,18 +243,21 @@ impl<'a, T: Target> Ferry<'a, T> {
             if self.ports.stop.is_requested() {
                 self.interrupted = true;
             }
-            file = self.reread(&file)?;
-            if file.state == before {
-                return Ok(());
+            match self.row_of(&file)? {
+                Some(row) if row.state != before => file = row,
+                _ => return Ok(()),
             }
         }
         Ok(())
     }
 
+    fn row_of(&self, file: &FileRow) -> Result<Option<FileRow>, RunError> {
+        Ok(self.ledger.files(&self.lease.run)?.into_iter().find(|row| row.id == file.id))
+    }
+
     fn reread(&self, file: &FileRow) -> Result<FileRow, RunError> {
-        let files = self.ledger.files(&self.lease.run)?;
-        let found = files.into_iter().find(|row| row.id == file.id);
-        found.ok_or_else(|| RunError::Internal(format!("file {} is no longer in the ledger", file.ordinal)))
+        self.row_of(file)?
+            .ok_or_else(|| RunError::Internal(format!("file {} is no longer in the ledger", file.ordinal)))
     }
 
     async fn land(&mut self, file: &FileRow) -> Result<(), RunError> {
@@ -253,21 +268,23 @@ impl<'a, T: Target> Ferry<'a, T> {
         let tell = move |done| progress.step(Step::Landing { name: name.clone(), done, total: Some(total) });
         match collect::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
             Ok(landed) => {
-                let earlier = self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
-                self.admit(file, earlier)
+                self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
+                Ok(())
             }
             Err(LandFault::Vanished) => {
-                let message = format!("`{}` vanished between the listing and the copy", shown_name(&file.name));
-                self.fail(file, &fault_of_file(RejectCode::Unreadable, message), None)
+                let (job, name) = (&self.order.job.name, shown_name(&file.name));
+                tracing::warn!("{job}: `{name}` vanished between the listing and the copy; nothing was claimed");
+                Ok(self.ledger.forget(self.lease, file.id)?)
             }
             Err(LandFault::File(fault)) => self.fail(file, &fault, None),
             Err(LandFault::Remote(error)) => Err(error.into()),
         }
     }
 
-    /// Decides about content that was delivered before.
-    fn admit(&mut self, file: &FileRow, earlier: Option<Earlier>) -> Result<(), RunError> {
-        let Some(earlier) = earlier else { return Ok(()) };
+    /// Decides about content that was delivered before. Asked again after a crash: another run may have delivered it since.
+    fn admit(&mut self, file: &FileRow) -> Result<(), RunError> {
+        let sha256 = file.sha256.as_ref().ok_or_else(|| RunError::Internal("a landed file has no hash".to_owned()))?;
+        let Some(earlier) = self.ledger.landed(self.lease, file.id, file.size, sha256)? else { return Ok(()) };
         match self.order.job.source.seen_before {
             SeenBefore::Skip => self.pass_over(file, &earlier),
             SeenBefore::Process => Ok(self.ledger.set_pass(self.lease, file.id, earlier.pass + 1)?),

@@ -159,6 +159,7 @@ pub async fn run<T: Target>(
 ) -> Result<Outcome, RunFailure> {
     error::reserve_of_disk(&order.data)?;
     let now = ports.clock.now();
+    let resumed = matches!(begin, Begin::Resume(_));
     let opened = match begin {
         Begin::Date => {
             let key = RunKey { job: order.job.name.clone(), business_date: order.business_date, scheduled_for: None };
@@ -172,7 +173,7 @@ pub async fn run<T: Target>(
     };
     let heartbeat = heartbeat(ledger, &lease, ports);
     let carried = tokio::select! {
-        carried = carry(order, &lease, ports, ledger) => carried,
+        carried = carry(order, resumed, &lease, ports, ledger) => carried,
         fenced = heartbeat => Err(fenced),
     };
     close(carried, &lease, ports, ledger).map_err(|error| RunFailure { error, run: Some(lease.run) })
@@ -199,6 +200,7 @@ struct Carried {
 /// Finishes what the run has begun, then looks for new files and carries each across.
 async fn carry<T: Target>(
     order: &Order,
+    resumed: bool,
     lease: &RunLease,
     ports: &Ports<T>,
     ledger: &Ledger,
@@ -210,6 +212,8 @@ async fn carry<T: Target>(
     if !ferry.stopped() {
         match &order.file {
             Some(path) => ferry.take_local(path).await?,
+            // A run that was begun with a file of this machine ends with it.
+            None if resumed && ferry.was_given_a_file()? => {}
             None => {
                 let (date, source) = (ferry.business_date(), ferry.source().await?);
                 let listing = collect::ready_files(&order.job.source, date, &source).await?;
