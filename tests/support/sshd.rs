@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 pub struct Sshd {
     pub port: u16,
     pub user: String,
-    /// `SHA256:…` of its only host key.
+    /// `SHA256:…` of its ed25519 host key.
     pub host_key: String,
+    /// The same of every host key.
+    pub host_keys: Vec<String>,
     /// A private key that may log in.
     pub client_key: PathBuf,
     log: PathBuf,
@@ -27,15 +29,24 @@ impl Drop for Sshd {
 
 impl Sshd {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with_keys(folder, &[])
+    }
+
+    /// With host keys of other kinds beside ed25519.
+    pub fn start_with_keys(folder: &Path, others: &[&str]) -> Self {
         fs::create_dir_all(folder).unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
         let path = |name: &str| folder.join(name);
-        keygen(&path("host_key"));
-        keygen(&path("client_key"));
+        keygen(&path("host_key"), "ed25519");
+        keygen(&path("client_key"), "ed25519");
+        for kind in others {
+            keygen(&path(kind), kind);
+        }
         fs::copy(path("client_key.pub"), path("authorized_keys")).unwrap();
         let port = free_port();
+        let more: String = others.iter().map(|kind| format!("HostKey {}/{kind}\n", folder.display())).collect();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
+            "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n\
              Subsystem sftp internal-sftp\nLogLevel DEBUG1\nMaxStartups 100\n",
             folder.display()
@@ -52,7 +63,9 @@ impl Sshd {
             .expect("sshd is needed: `bash tests/run.sh` installs it");
         let host_key = fingerprint(&path("host_key.pub"));
         let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap().trim().to_owned();
-        let sshd = Self { port, user, host_key, client_key: path("client_key"), log, child };
+        let mut host_keys = vec![host_key.clone()];
+        host_keys.extend(others.iter().map(|kind| fingerprint(&path(&format!("{kind}.pub")))));
+        let sshd = Self { port, user, host_key, host_keys, client_key: path("client_key"), log, child };
         sshd.wait_until_up();
         sshd
     }
@@ -78,8 +91,8 @@ fn sshd_path() -> &'static str {
         .unwrap_or("sshd")
 }
 
-fn keygen(path: &Path) {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status();
+fn keygen(path: &Path, kind: &str) {
+    let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-f"]).arg(path).status();
     assert!(made.expect("ssh-keygen is needed: `bash tests/run.sh` installs it").success());
 }
 
