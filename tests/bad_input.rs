@@ -199,8 +199,9 @@ fn a_missing_secret_says_where_it_was_looked_for() {
     let stage = Stage::new(Source::Folder);
     let mut command = stage.command(&["run", "orders", "--date", "2026-11-23"]);
     command.env_remove("NIGHTFERRY_SECRET_ERP_TOKEN");
-    let ended = support::ended(command).exits(8);
+    let ended = support::ended(command).exits(3);
     assert!(ended.stderr.contains("$NIGHTFERRY_SECRET_ERP_TOKEN (not set)"), "{}", ended.stderr);
+    assert_eq!(stage.nightferry(&["runs", "--json"]).exits(0).stdout, "[]\n", "no run has begun");
     let mut command = stage.command(&["check", "--secrets"]);
     command.env_remove("NIGHTFERRY_SECRET_ERP_TOKEN");
     support::ended(command).exits(3);

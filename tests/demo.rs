@@ -37,3 +37,30 @@ fn the_demo_shows_a_reject_a_retry_and_a_file_that_is_passed_over() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 }
+
+#[test]
+fn keep_leaves_the_servers_up_and_says_how_to_try_them() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_nightferry"))
+        .args(["demo", "--keep"])
+        .env_clear()
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let export = lines.find(|line| line.contains("export CREDENTIALS_DIRECTORY=")).expect("how to try it");
+    lines.find(|line| line.starts_with("Put a file of your own")).expect("the rest of the advice");
+    let variables = export.trim().trim_start_matches("export ").split(' ').map(|pair| pair.split_once('=').unwrap());
+    let by_hand = Command::new(env!("CARGO_BIN_EXE_nightferry"))
+        .args(["run", "orders", "--date", "2026-11-22", "--json"])
+        .env_clear()
+        .envs(variables)
+        .output()
+        .unwrap();
+    assert_eq!(by_hand.status.code(), Some(0), "{}", String::from_utf8_lossy(&by_hand.stderr));
+    let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+}

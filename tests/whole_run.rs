@@ -54,6 +54,13 @@ fn a_file_is_carried_whole_and_the_document_says_so() {
 
     let again = stage.nightferry(&["show", "orders@last", "--json"]).exits(0).json();
     assert_eq!(again, document, "show prints the same object as run");
+    let listed = stage.nightferry(&["runs", "orders", "--json"]).exits(0).json();
+    let expected: serde_json::Map<_, _> =
+        ["run", "job", "business_date", "state", "late", "started_at", "finished_at", "rows", "records"]
+            .map(|key| (key.to_owned(), document[key].clone()))
+            .into_iter()
+            .collect();
+    assert_eq!(listed, json!([expected]));
     let rejects = stage.nightferry(&["rejects", "orders", "--json"]).exits(0).json();
     let brief: Vec<_> = rejects
         .as_array()

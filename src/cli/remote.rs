@@ -19,6 +19,17 @@ pub fn open(connection: &Connection, secrets: &dyn SecretSource) -> Result<Box<d
     }
 }
 
+/// The secrets that a connection will need, looked for before a run begins. Without a pinned host key nobody logs in, so
+/// none is needed.
+pub(super) fn missing_secret(connection: &Connection, secrets: &dyn SecretSource) -> Option<String> {
+    match &connection.kind {
+        ConnectionKind::Sftp(sftp) if !sftp.host_keys.is_empty() => {
+            sftp_secrets(sftp, secrets).err().map(|error| error.to_string())
+        }
+        _ => None,
+    }
+}
+
 fn sftp_secrets(sftp: &SftpConnection, secrets: &dyn SecretSource) -> Result<SftpSecrets, RemoteError> {
     let resolve = |name: &Option<SecretRef>| {
         name.as_ref().map(|name| secrets.secret(name)).transpose().map_err(|message| RemoteError::Unreachable {

@@ -12,7 +12,7 @@ use super::signals;
 use super::{Common, reconcile, remote};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::folder::FolderRemote;
-use crate::adapters::http::HttpTarget;
+use crate::adapters::http::{HttpTarget, SetUpError};
 use crate::config::project::{LoadError, LoadedJob, load_job};
 use crate::config::secret::Secrets;
 use crate::domain::job::{Connection, ConnectionKind, HttpConnection};
@@ -135,10 +135,18 @@ fn http_connection(loaded: &LoadedJob) -> Result<HttpConnection, Failure> {
 pub fn remote_opener(prepared: &Prepared) -> Result<OpenRemote, Failure> {
     let connection = connection(&prepared.loaded, &prepared.loaded.job.source.connection)?.clone();
     let secrets = prepared.secrets.clone();
+    if let Some(message) = remote::missing_secret(&connection, secrets.as_ref()) {
+        return Err(missing_secret(message));
+    }
     Ok(Arc::new(move |place| match place {
         Place::Source => remote::open(&connection, secrets.as_ref()),
         Place::Here => Ok(Box::new(FolderRemote::new(PathBuf::from("/"))) as Box<dyn Remote>),
     }))
+}
+
+fn missing_secret(message: String) -> Failure {
+    Failure::new(Exit::NOT_VALID, "missing-secret", message)
+        .hint("`nightferry check --secrets` lists every secret that is missing")
 }
 
 /// A runtime of two workers: requests are cheap, mapping has threads of its own.
@@ -173,11 +181,16 @@ pub fn run_order(
     common: &Common,
     ending: Ending,
 ) -> Result<Exit, Failure> {
+    let target =
+        HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref()).map_err(
+            |error| match error {
+                SetUpError::Secret(message) => missing_secret(message),
+                SetUpError::Value { .. } => Failure::new(Exit::NOT_VALID, "target", error.to_string()),
+            },
+        )?;
+    let open_remote = remote_opener(prepared)?;
     let now = SystemClock.now();
     let ledger = Ledger::open(&prepared.context.data, now).map_err(|error| ledger_failure(&error))?;
-    let target = HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref())
-        .map_err(|error| Failure::new(Exit::UNREACHABLE, "target", error.to_string()))?;
-    let open_remote = remote_opener(prepared)?;
     let runtime = runtime()?;
     let bar = Arc::new(Bar::new(common));
     let (outcome, caught) = runtime.block_on(async {
