@@ -263,3 +263,18 @@ fn resume_of_a_run_by_hand_ends_with_its_file() {
     stage.nightferry(&["resume", "orders@last"]).exits(0);
     assert_eq!(stage.delivered_ids(), ids(1, 3));
 }
+
+#[test]
+fn a_source_needs_no_connection_when_its_folder_is_here() {
+    for absolute in [false, true] {
+        let stage = Stage::new(Source::Folder);
+        let inbox = if absolute { stage.remote() } else { stage.path("project/inbox") };
+        fs::create_dir_all(&inbox).unwrap();
+        let folder = if absolute { inbox.to_str().unwrap() } else { "inbox" };
+        let source = format!("kind = \"folder\"\nfolder     = \"{folder}\"");
+        stage.edit("project/jobs/orders.toml", "connection = \"partner\"\nfolder     = \"/\"", &source);
+        fs::write(inbox.join("orders_20261123.csv"), Stage::rows(1, 3)).unwrap();
+        stage.run().exits(0);
+        assert_eq!(stage.delivered_ids(), ids(1, 3));
+    }
+}

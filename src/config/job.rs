@@ -135,7 +135,7 @@ fn read_schedule(table: Table<'_>, default_zone: Option<&str>) -> Option<Schedul
 }
 
 fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
-    let connection = table.required("connection").and_then(|value| value.text());
+    let connection = source_connection(&table);
     let sink = table.sink();
     let template = |key: &str, with_file: bool| table.text(key).and_then(|text| date_template(sink, &text, with_file));
     let folder = if table.get("folder").is_some() { template("folder", false) } else { Some(DateTemplate(Vec::new())) };
@@ -164,6 +164,23 @@ fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
     })();
     table.end();
     (source, connection)
+}
+
+/// The name that a source without a connection has: `kind = "folder"`, with `folder` on this machine.
+pub const HERE: &str = "this machine";
+
+fn source_connection(table: &Table<'_>) -> Option<At<String>> {
+    let here = table.has("kind") && !table.has("connection");
+    if !here {
+        return table.required("connection").and_then(|value| value.text());
+    }
+    let kind = table.text("kind")?;
+    if kind.value != "folder" {
+        let message = format!("a source of kind `{}` is not in this version yet", kind.value);
+        table.sink().error("NF191", &kind.span, message, "`folder`, or a connection, is");
+        return None;
+    }
+    Some(At { value: HERE.to_owned(), span: kind.span })
 }
 
 fn files(sink: &Sink<'_>, text: &At<String>) -> Option<DateTemplate> {

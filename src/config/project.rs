@@ -12,7 +12,7 @@ use super::job::{self, ReadJob};
 use super::mapping;
 use super::secret::{SecretSource, Secrets};
 use super::tree::{At, Sink, Table};
-use crate::domain::job::{Connection, Job, SecretRef};
+use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
 use crate::domain::name::ConnectionName;
 use crate::mapping::spec::{Auto, MappingSpec, Origin};
 use crate::schedule::zone;
@@ -231,7 +231,8 @@ pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Co
     if loading.problems.errors() > 0 {
         return Err(loading.problems);
     }
-    Ok(read.into_iter().filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
+    let named = read.into_iter().filter(|(name, _)| name != job::HERE);
+    Ok(named.filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
 }
 
 /// Every mistake of every file, at once. With `paths` only what stands in those files.
@@ -281,6 +282,18 @@ impl<'p> Loading<'p> {
             read = connections::read(sink, &root, only);
         });
         self.problems.merge(found);
+        for connection in read.values_mut().filter_map(|read| read.connection.as_mut()) {
+            if let ConnectionKind::Folder { path } = &mut connection.kind {
+                // Relative to the project, wherever the command is called from.
+                *path = self.project.root.join(&*path);
+            }
+        }
+        // A source without a connection has its `folder` in the project, unless that is absolute.
+        let path = self.project.root.clone();
+        let (name, kind) = (ConnectionName::new(job::HERE), ConnectionKind::Folder { path });
+        let here = Connection { name, kind };
+        let kind = Some("folder".to_owned());
+        read.insert(job::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
         read
     }
 
@@ -331,7 +344,12 @@ impl<'p> Loading<'p> {
         });
         let names: Vec<&str> = [&read.source, &read.target].into_iter().flatten().map(|at| at.value.as_str()).collect();
         let connections = self.connections(Some(&names));
-        let source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
+        let mut source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
+        let is_absolute =
+            read.job.as_ref().is_some_and(|job| job.source.folder.fill(Default::default(), "").starts_with('/'));
+        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == job::HERE), is_absolute) {
+            here.kind = ConnectionKind::Folder { path: PathBuf::from("/") };
+        }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
         let (job, (spec, pinned)) = (read.job?, mapping?);
         if let Some(idempotency) = &job.target.idempotency {
