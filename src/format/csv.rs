@@ -6,6 +6,7 @@
 //!
 //! Lines end with LF or CRLF, or with CR alone when the beginning of the file has no LF at all.
 
+mod long;
 pub(crate) mod quote;
 pub mod row;
 pub mod split;

@@ -36,11 +36,23 @@ struct Counts {
 impl Ledger {
     /// Seals the batches of a file: keys, bodies and ranges never change afterwards. A repeat finds them sealed; a
     /// different batch at the same place is refused. The last transaction opens the file for delivery.
-    pub fn seal(&self, lease: &RunLease, file: FileId, batches: &[SealedBatch]) -> Result<()> {
-        for chunk in batches.chunks(SEAL_AT_ONCE) {
+    pub fn seal(
+        &self,
+        lease: &RunLease,
+        file: FileId,
+        batches: &mut dyn Iterator<Item = std::io::Result<SealedBatch>>,
+    ) -> Result<()> {
+        let (mut count, mut sealed) = (0_i64, 0);
+        loop {
+            let chunk: std::io::Result<Vec<SealedBatch>> = batches.take(SEAL_AT_ONCE).collect();
+            let chunk = chunk.map_err(LedgerError::Artifact)?;
+            if chunk.is_empty() {
+                break;
+            }
             self.write_held(lease, |tx| chunk.iter().try_for_each(|batch| seal_one(tx, file, batch)))?;
+            count += chunk.len() as i64;
+            sealed += chunk.iter().map(|batch| batch.records).sum::<u64>();
         }
-        let sealed: u64 = batches.iter().map(|batch| batch.records).sum();
         self.write_held(lease, |tx| {
             let made: i64 = tx.query_row("SELECT made FROM file WHERE id = ?1", [file.0], |row| row.get(0))?;
             if sealed != made as u64 {
@@ -48,20 +60,29 @@ impl Ledger {
             }
             let changed = tx.execute(
                 "UPDATE file SET state = 'delivering', batches = ?2 WHERE id = ?1 AND state IN ('mapped', 'delivering')",
-                params![file.0, batches.len() as i64],
+                params![file.0, count],
             )?;
             one(changed, || format!("file {}", file.0))
         })
     }
 
-    /// The batches of a file that have no answer yet, in their order.
-    pub fn unfinished_batches(&self, file: FileId) -> Result<Vec<BatchRow>> {
+    /// How many batches of a file have no answer yet.
+    pub fn count_unfinished(&self, file: FileId) -> Result<u64> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM batch WHERE file = ?1 AND state <> 'answered'";
+            connection.query_row(sql, [file.0], |row| row.get::<_, i64>(0)).map(|count| count as u64)
+        })
+    }
+
+    /// The batches of a file that have no answer yet, from an ordinal on, in their order, at most `limit`.
+    pub fn unfinished_batches(&self, file: FileId, from: u64, limit: u32) -> Result<Vec<BatchRow>> {
         self.read(|connection| {
             let mut statement = connection.prepare(
                 "SELECT id, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, attempts,
-                        first_attempt_at, not_before FROM batch WHERE file = ?1 AND state <> 'answered' ORDER BY ordinal",
+                        first_attempt_at, not_before FROM batch
+                  WHERE file = ?1 AND ordinal >= ?2 AND state <> 'answered' ORDER BY ordinal LIMIT ?3",
             )?;
-            let rows = statement.query_map([file.0], batch_row)?;
+            let rows = statement.query_map(params![file.0, from as i64, limit], batch_row)?;
             rows.collect()
         })
     }

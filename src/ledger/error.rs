@@ -73,9 +73,9 @@ pub enum LedgerError {
         /// Its state.
         state: RunState,
     },
-    /// The rejects could not be read back from the run's folder.
-    #[error("cannot read the rejects of the run: {0}")]
-    Rejects(#[source] std::io::Error),
+    /// Rejects or batches could not be read back from the run's folder.
+    #[error("cannot read the run's own files: {0}")]
+    Artifact(#[source] std::io::Error),
     /// A law does not hold; the transaction was rolled back.
     #[error("law {law}: {message}", law = .0.law, message = .0.message)]
     Imbalance(Imbalance),

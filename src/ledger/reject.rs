@@ -30,7 +30,7 @@ pub(super) fn insert_rejects(
 ) -> std::result::Result<(), Fault> {
     let mut insert = connection.prepare_cached(INSERT)?;
     for reject in rejects {
-        let reject = reject.map_err(LedgerError::Rejects)?;
+        let reject = reject.map_err(LedgerError::Artifact)?;
         let (row, byte, code) = (reject.row as i64, reject.byte as i64, reject.code.word());
         insert.execute(params![file.0, row, byte, reject.column, code, reject.message, "mapping", reject.raw])?;
     }

@@ -56,13 +56,22 @@ impl Scene {
         assert!(self.ledger.landed(lease, file.id, 100, &Sha256Hex::new("aa")).unwrap().is_none());
         let rejects = [reject(3, 20), reject(3, 20), reject(4, 30)];
         self.ledger.mapped(lease, file.id, &mapped(batches * 10, 2), &mut rejects.into_iter().map(Ok)).unwrap();
-        self.ledger.seal(lease, file.id, &sealed(batches)).unwrap();
+        self.seal(lease, file.id, sealed(batches)).unwrap();
         self.file(lease)
     }
 
+    fn seal(&self, lease: &RunLease, file: FileId, batches: Vec<SealedBatch>) -> Result<(), LedgerError> {
+        self.ledger.seal(lease, file, &mut batches.into_iter().map(Ok))
+    }
+
+    fn unfinished(&self, file: FileId) -> Vec<BatchRow> {
+        let all = self.ledger.unfinished_batches(file, 0, 1000).unwrap();
+        assert_eq!(self.ledger.count_unfinished(file).unwrap(), all.len() as u64);
+        all
+    }
+
     fn start_all(&self, lease: &RunLease, file: FileId) -> Vec<BatchId> {
-        let ids: Vec<BatchId> =
-            self.ledger.unfinished_batches(file).unwrap().into_iter().map(|batch| batch.id).collect();
+        let ids: Vec<BatchId> = self.unfinished(file).into_iter().map(|batch| batch.id).collect();
         self.ledger.advance(lease, &[], &ids, now()).unwrap();
         ids
     }
@@ -223,7 +232,7 @@ fn every_verdict_moves_each_record_to_exactly_one_fate() {
     scene.finish(&lease, ids[2], Verdict::NotTaken(Some(now() + TimeDelta::seconds(5))));
     scene.finish(&lease, ids[3], Verdict::Unknown(None));
     assert_eq!(scene.file(&lease).records, counts(18, 1, 11, 10));
-    let states: Vec<_> = scene.ledger.unfinished_batches(file.id).unwrap().iter().map(|batch| batch.state).collect();
+    let states: Vec<_> = scene.unfinished(file.id).iter().map(|batch| batch.state).collect();
     assert_eq!(states, [BatchState::Sealed, BatchState::Unanswered]);
 
     // A definite not-now after an unknown outcome leaves the records unanswered.
@@ -260,7 +269,7 @@ fn an_attempt_that_a_crash_left_open_is_unanswered_and_numbers_go_on() {
     assert_eq!(scene.ledger.recover_attempts(&lease, now()).unwrap(), 1);
     assert_eq!(scene.ledger.recover_attempts(&lease, now()).unwrap(), 0);
     assert_eq!(scene.file(&lease).records, counts(10, 0, 10, 0));
-    let left = scene.ledger.unfinished_batches(file.id).unwrap();
+    let left = scene.unfinished(file.id);
     assert_eq!((left.len(), left[0].attempts, left[0].state), (1, 1, BatchState::Unanswered));
 }
 
@@ -269,12 +278,12 @@ fn sealing_is_repeatable_and_never_changes_what_is_sealed() {
     let scene = Scene::new();
     let lease = scene.open_run();
     let file = scene.delivering(&lease, 3);
-    scene.ledger.seal(&lease, file.id, &sealed(3)).unwrap();
+    scene.seal(&lease, file.id, sealed(3)).unwrap();
     let mut other = sealed(3);
     other[1].body_sha256 = Sha256Hex::new("another body");
-    let refused = scene.ledger.seal(&lease, file.id, &other);
+    let refused = scene.seal(&lease, file.id, other);
     assert!(matches!(refused, Err(LedgerError::SealMismatch { ordinal: 1 })));
-    let refused = scene.ledger.seal(&lease, file.id, &sealed(2));
+    let refused = scene.seal(&lease, file.id, sealed(2));
     assert!(matches!(refused, Err(LedgerError::SealIncomplete { sealed: 20, made: 30 })));
 }
 
@@ -385,7 +394,7 @@ proptest! {
         let scene = Scene::new();
         let lease = scene.open_run();
         let file = scene.delivering(&lease, 3);
-        let ids: Vec<_> = scene.ledger.unfinished_batches(file.id).unwrap().iter().map(|batch| batch.id).collect();
+        let ids: Vec<_> = scene.unfinished(file.id).iter().map(|batch| batch.id).collect();
         for (at, verdict, crash) in verdicts {
             if scene.ledger.advance(&lease, &[], &[ids[at]], now()).is_err() {
                 continue;
@@ -397,7 +406,7 @@ proptest! {
             }
             prop_assert!(scene.file(&lease).records.balances());
         }
-        for batch in scene.ledger.unfinished_batches(file.id).unwrap() {
+        for batch in scene.unfinished(file.id) {
             scene.ledger.advance(&lease, &[], &[batch.id], now()).unwrap();
             scene.finish(&lease, batch.id, Verdict::Answered(Answers::AllAccepted));
         }

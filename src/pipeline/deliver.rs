@@ -112,14 +112,18 @@ struct Coordinator<'a, T> {
     fault: Option<RunFault>,
     stopping: bool,
     not_before: Option<DateTime<Utc>>,
+    /// Ordinal from which the ledger has batches that were not taken up yet; `None`: none.
+    rest_from: Option<u64>,
 }
+
+/// How many batches are taken up at once: enough to keep every slot busy, few enough for any file to fit in memory.
+const WINDOW: u32 = 4096;
 
 /// Sends every batch of the file that has no answer yet. A repeat goes on at the first one that is not accepted.
 pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Result<Sent, RunError> {
     let reader =
         AnswerReader::new(&order.job.target.response).map_err(|message| RunError::Target { message, hint: None })?;
-    let batches = order.ledger.unfinished_batches(order.file.id)?;
-    let mut coordinator = Coordinator {
+    let coordinator = Coordinator {
         answered_any: order.answered_before,
         order,
         reader: Arc::new(reader),
@@ -134,31 +138,41 @@ pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Re
         fault: None,
         stopping: false,
         not_before: None,
+        rest_from: Some(0),
     };
-    coordinator.take_up(batches);
     coordinator.run(clock).await
 }
 
 impl<T: Target> Coordinator<'_, T> {
-    /// Queues what may be sent; unanswered batches beyond their window, or without a key, are held for a person.
-    fn take_up(&mut self, batches: Vec<BatchRow>) {
+    /// Queues the next batches that may be sent; unanswered ones beyond their window, or without a key, are held for a
+    /// person.
+    fn take_up(&mut self) -> Result<(), RunError> {
         let target = &self.order.job.target;
         let window = target.idempotency.as_ref().map(|idempotency| idempotency.window);
         let now = self.order.clock.now();
-        for batch in batches {
-            let age = batch.first_attempt_at.map_or(Duration::ZERO, |first| (now - first).to_std().unwrap_or_default());
-            if batch.state == BatchState::Unanswered && !retry::may_resend(window, target.on_unanswered, age) {
-                self.held += 1;
-                continue;
+        while let (Some(from), true) = (self.rest_from, self.queue.is_empty()) {
+            let batches = self.order.ledger.unfinished_batches(self.order.file.id, from, WINDOW)?;
+            self.rest_from = batches.last().map(|batch| batch.sealed.ordinal + 1);
+            for batch in batches {
+                let age =
+                    batch.first_attempt_at.map_or(Duration::ZERO, |first| (now - first).to_std().unwrap_or_default());
+                if batch.state == BatchState::Unanswered && !retry::may_resend(window, target.on_unanswered, age) {
+                    self.held += 1;
+                    continue;
+                }
+                self.queue.push(Reverse(Due { at: now, ordinal: batch.sealed.ordinal, id: batch.id }));
+                self.batches.insert(batch.id, batch);
             }
-            self.queue.push(Reverse(Due { at: now, ordinal: batch.sealed.ordinal, id: batch.id }));
-            self.batches.insert(batch.id, batch);
         }
+        Ok(())
     }
 
     async fn run(mut self, clock: Arc<dyn Clock>) -> Result<Sent, RunError> {
-        let total = self.queue.len() as u64;
+        let total = self.order.ledger.count_unfinished(self.order.file.id)?;
         loop {
+            if !self.stopping {
+                self.take_up()?;
+            }
             self.commit_and_start(&clock)?;
             self.order.progress.step(Step::Sending { done: self.answered, total });
             if self.flying.is_empty() && self.finished.is_empty() && (self.stopping || self.queue.is_empty()) {
@@ -180,8 +194,8 @@ impl<T: Target> Coordinator<'_, T> {
 
     fn verdict(self) -> Sent {
         match (&self.fault, self.held) {
-            (None, 0) if self.queue.is_empty() => Sent::All,
-            (None, _) if !self.queue.is_empty() => Sent::Interrupted,
+            (None, _) if !self.queue.is_empty() || self.rest_from.is_some() => Sent::Interrupted,
+            (None, 0) => Sent::All,
             _ => Sent::Left { held: self.held, fault: self.fault },
         }
     }
@@ -291,6 +305,11 @@ impl<T: Target> Coordinator<'_, T> {
         };
         if matches!(verdict, Verdict::Answered(_)) {
             self.answered += 1;
+        }
+        if !matches!(verdict, Verdict::NotTaken(Some(_)) | Verdict::Unknown(Some(_))) {
+            // It does not come back in this process.
+            self.batches.remove(&landing.id);
+            self.tries.remove(&landing.id);
         }
         self.finished.push(Finished { batch: landing.id, finished_at: landing.at, status, note, verdict });
         self.waiting_since.get_or_insert_with(Instant::now);

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::collect::{self, LandFault};
 use super::error::looked_for;
-use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
+use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
 use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
 use crate::domain::job::IfNone;
@@ -189,7 +189,7 @@ impl DryRun {
         }
         (row.records.made, row.records.pending) = (converted.made, converted.made);
         row.state = FileState::Mapped;
-        self.run.batches += converted.batches.len() as u64;
+        self.run.batches += read_batches(&artifacts.batches).map_err(RunError::Spool)?.count() as u64;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::collect::{self, LandFault};
 use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
-use super::mapped::{Artifacts, MapOrder, map_file, read_rejects};
+use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::remote_thread::RemoteThread;
 use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
 use crate::config::project::Pinned;
@@ -345,13 +345,13 @@ impl<'a, T: Target> Ferry<'a, T> {
             Mapped { rows: converted.rows, bytes: converted.bytes, made: converted.made, warnings: converted.warnings };
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
-        let sealed = self.sealed(file, converted.batches)?;
-        self.ledger.seal(self.lease, file.id, &sealed)?;
+        self.seal(file, &artifacts)?;
         let _ = std::fs::remove_file(&artifacts.rejects);
         Ok(())
     }
 
-    fn sealed(&self, file: &FileRow, batches: Vec<SpooledBatch>) -> Result<Vec<SealedBatch>, RunError> {
+    /// Gives every batch its key and seals it. A repeat finds them sealed.
+    fn seal(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
         let seed = KeySeed {
             job: self.order.job.name.clone(),
             file: file.sha256.clone().ok_or_else(|| RunError::Internal("a landed file has no hash".to_owned()))?,
@@ -359,16 +359,11 @@ impl<'a, T: Target> Ferry<'a, T> {
             pass: file.pass,
             facts: mapping::key_facts(&self.spec, &self.facts(file)),
         };
-        let seal = |(ordinal, batch): (u64, SpooledBatch)| SealedBatch {
-            ordinal,
-            first_record: batch.first_record,
-            records: batch.records,
-            spool_offset: batch.spool_offset,
-            body_length: batch.body_length,
-            body_sha256: batch.body_sha256,
-            key: seed.key(ordinal),
-        };
-        Ok((0..).zip(batches).map(seal).collect())
+        let batches = read_batches(&artifacts.batches).map_err(RunError::Spool)?;
+        let mut sealed = (0..).zip(batches).map(|(ordinal, batch)| batch.map(|batch| sealed(&seed, ordinal, batch)));
+        self.ledger.seal(self.lease, file.id, &mut sealed)?;
+        let _ = std::fs::remove_file(&artifacts.batches);
+        Ok(())
     }
 
     /// Writes a fault of the file down: every row that was not skipped counts as rejected, nothing is sent.
@@ -404,8 +399,8 @@ impl<'a, T: Target> Ferry<'a, T> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         if !artifacts.spool.exists() || !artifacts.index.exists() {
             // Somebody removed them: the same mapping makes the same bytes, and the seals prove it.
-            let converted = self.convert(file, &artifacts)?;
-            self.ledger.seal(self.lease, file.id, &self.sealed(file, converted.batches)?)?;
+            self.convert(file, &artifacts)?;
+            self.seal(file, &artifacts)?;
         }
         let open = |path: &Path| File::open(path).map_err(RunError::Spool);
         let delivery = Delivery {
@@ -468,6 +463,18 @@ impl<'a, T: Target> Ferry<'a, T> {
                 Ok(())
             }
         }
+    }
+}
+
+fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {
+    SealedBatch {
+        ordinal,
+        first_record: batch.first_record,
+        records: batch.records,
+        spool_offset: batch.spool_offset,
+        body_length: batch.body_length,
+        body_sha256: batch.body_sha256,
+        key: seed.key(ordinal),
     }
 }
 

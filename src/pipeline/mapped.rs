@@ -6,8 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::RunError;
-use super::convert::{ConvertInput, Converted, convert};
+use super::convert::{ConvertInput, Converted, SpooledBatch, convert_each};
 use crate::domain::job::{BatchRule, EmptyFile};
+use crate::domain::name::Sha256Hex;
 use crate::domain::reject::{Reject, RejectCode};
 use crate::mapping::Facts;
 use crate::mapping::spec::MappingSpec;
@@ -23,18 +24,26 @@ pub struct Artifacts {
     pub index: PathBuf,
     /// Rejects, until the ledger has them.
     pub rejects: PathBuf,
+    /// Ranges and hashes of the bodies, until they are sealed.
+    pub batches: PathBuf,
 }
 
 impl Artifacts {
     /// Of the file at `ordinal`. Never derived from a name that a stranger chose.
     pub fn new(folder: &Path, ordinal: u32) -> Self {
         let named = |extension: &str| folder.join(format!("{ordinal}.{extension}"));
-        Self { landed: named("landed"), spool: named("spool"), index: named("index"), rejects: named("rejects") }
+        Self {
+            landed: named("landed"),
+            spool: named("spool"),
+            index: named("index"),
+            rejects: named("rejects"),
+            batches: named("batches"),
+        }
     }
 
     /// Removes what is not needed once every record has its final fate; the landed file stays for replay and audit.
     pub fn remove_payload(&self) {
-        for path in [&self.spool, &self.index, &self.rejects] {
+        for path in [&self.spool, &self.index, &self.rejects, &self.batches] {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -79,8 +88,13 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
         threads: std::thread::available_parallelism().map_or(2, usize::from),
         progress: order.progress,
     };
-    let converted = convert(input, &mut spool, &mut index, &mut |reject| write_reject(&mut rejects, &reject))?;
+    let mut batches = BufWriter::with_capacity(1 << 16, create(&artifacts.batches)?);
+    let converted =
+        convert_each(input, &mut spool, &mut index, &mut |reject| write_reject(&mut rejects, &reject), &mut |batch| {
+            write_batch(&mut batches, &batch)
+        })?;
     rejects.flush()?;
+    batches.flush()?;
     let index = index.into_inner()?;
     // The ledger will say that these bytes exist; after a power cut they must.
     spool.sync_data()?;
@@ -90,6 +104,40 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
 
 fn create(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Reads the batches back, in the order of the file. On disk, because a file may have a million of them.
+pub fn read_batches(path: &Path) -> io::Result<impl Iterator<Item = io::Result<SpooledBatch>> + use<>> {
+    let mut input = BufReader::with_capacity(1 << 16, File::open(path)?);
+    Ok(std::iter::from_fn(move || read_batch(&mut input).transpose()))
+}
+
+fn write_batch(output: &mut impl Write, batch: &SpooledBatch) -> io::Result<()> {
+    for number in [batch.first_record, batch.records, batch.spool_offset, batch.body_length] {
+        output.write_all(&number.to_le_bytes())?;
+    }
+    write_part(output, batch.body_sha256.as_str().as_bytes())
+}
+
+fn read_batch(input: &mut impl Read) -> io::Result<Option<SpooledBatch>> {
+    let Some(first_record) = read_first_number(input)? else { return Ok(None) };
+    Ok(Some(SpooledBatch {
+        first_record,
+        records: read_number(input)?,
+        spool_offset: read_number(input)?,
+        body_length: read_number(input)?,
+        body_sha256: Sha256Hex::new(read_text(input)?),
+    }))
+}
+
+/// The first number of an entry; `None` at the end of the file.
+fn read_first_number(input: &mut impl Read) -> io::Result<Option<u64>> {
+    let mut number = [0; 8];
+    match input.read_exact(&mut number) {
+        Ok(()) => Ok(Some(u64::from_le_bytes(number))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the rejects back, in the order of the file.
@@ -114,12 +162,7 @@ fn write_part(output: &mut impl Write, part: &[u8]) -> io::Result<()> {
 }
 
 fn read_reject(input: &mut impl Read) -> io::Result<Option<Reject>> {
-    let mut row = [0; 8];
-    match input.read_exact(&mut row) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
+    let Some(row) = read_first_number(input)? else { return Ok(None) };
     let byte = read_number(input)?;
     let code = RejectCode::from_word(&read_text(input)?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
     let message = read_text(input)?;
@@ -128,7 +171,7 @@ fn read_reject(input: &mut impl Read) -> io::Result<Option<Reject>> {
     input.read_exact(&mut has_column)?;
     let column = read_text(input)?;
     let column = (has_column[0] == 1).then_some(column);
-    Ok(Some(Reject { row: u64::from_le_bytes(row), byte, column, code, message, raw }))
+    Ok(Some(Reject { row, byte, column, code, message, raw }))
 }
 
 fn read_number(input: &mut impl Read) -> io::Result<u64> {
