@@ -180,11 +180,14 @@ impl<T: Target> Coordinator<'_, T> {
             }
             let wake = self.wake_at();
             tokio::select! {
-                landed = self.flying.join_next(), if !self.flying.is_empty() => match landed {
-                    Some(Ok(landing)) => self.settle(landing?)?,
-                    Some(Err(panic)) => return Err(RunError::Internal(format!("a sending task failed: {panic}"))),
-                    None => {}
-                },
+                landed = self.flying.join_next(), if !self.flying.is_empty() => {
+                    // Whatever else has come back by now shares the commit.
+                    let mut next = landed;
+                    while let Some(landed) = next {
+                        self.settle(came_back(landed)?)?;
+                        next = self.flying.try_join_next();
+                    }
+                }
                 () = tokio::time::sleep_until(wake) => {}
                 () = self.order.stop.requested(), if !self.stopping => self.stopping = true,
             }
@@ -427,6 +430,10 @@ impl<T: Target> Coordinator<'_, T> {
         }
         Ok(Answers::Each(fates.to_vec(), refused))
     }
+}
+
+fn came_back(landed: Result<Result<Landing, RunError>, tokio::task::JoinError>) -> Result<Landing, RunError> {
+    landed.unwrap_or_else(|panic| Err(RunError::Internal(format!("a sending task failed: {panic}"))))
 }
 
 fn verdict(known: Known, due: Option<DateTime<Utc>>) -> Verdict {
