@@ -150,7 +150,8 @@ impl<T: Target> Coordinator<'_, T> {
         let target = &self.order.job.target;
         let window = target.idempotency.as_ref().map(|idempotency| idempotency.window);
         let now = self.order.clock.now();
-        while let (Some(from), true) = (self.rest_from, self.queue.is_empty()) {
+        // Batches that wait for a retry must not hold up those behind them.
+        while let (Some(from), true) = (self.rest_from, self.queue.len() < WINDOW as usize / 2) {
             let batches = self.order.ledger.unfinished_batches(self.order.file.id, from, WINDOW)?;
             self.rest_from = batches.last().map(|batch| batch.sealed.ordinal + 1);
             for batch in batches {
