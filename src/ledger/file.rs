@@ -34,7 +34,7 @@ impl Ledger {
             let there = format!(
                 "{SELECT_FILE} WHERE run = ?1 AND folder = ?2 AND name = ?3 AND size = ?4 AND mtime IS ?5 AND state = 'found'"
             );
-            let size = size as i64;
+            let size = stored_size(size);
             if let Some(row) = tx.query_row(&there, params![run, folder, name, size, mtime], file_row).optional()? {
                 return Ok(row);
             }
@@ -73,7 +73,7 @@ impl Ledger {
                       WHERE e.job = ?1 AND e.folder = ?2 AND e.name = ?3 AND e.size = ?4 AND e.mtime IS ?5
                         AND e.state IN ('settled', 'passed_over') AND run.started_at > (e.mtime + 2) * 1000
                       ORDER BY e.id DESC LIMIT 1",
-                    params![job.as_str(), folder, name, size as i64, mtime],
+                    params![job.as_str(), folder, name, stored_size(size), mtime],
                     earlier_row,
                 )
                 .optional()
@@ -86,14 +86,14 @@ impl Ledger {
         self.write_held(lease, |tx| {
             let changed = tx.execute(
                 "UPDATE file SET state = 'landed', size = ?2, sha256 = ?3 WHERE id = ?1 AND state IN ('found', 'landed')",
-                params![file.0, size as i64, sha256.as_str()],
+                params![file.0, stored_size(size), sha256.as_str()],
             )?;
             one(changed, || format!("file {}", file.0))?;
             Ok(tx
                 .query_row(
                     "SELECT e.run, e.name, e.pass, e.state FROM file e JOIN file f ON f.id = ?1
                       WHERE e.job = f.job AND e.sha256 = f.sha256 AND e.id <> f.id
-                        AND (e.state = 'settled' OR (e.state IN ('delivering', 'held', 'failed') AND e.batches > 0))
+                        AND (e.state = 'settled' OR EXISTS (SELECT 1 FROM batch WHERE batch.file = e.id))
                       ORDER BY e.pass DESC, e.id DESC LIMIT 1",
                     [file.0],
                     earlier_row,
@@ -145,12 +145,19 @@ impl Ledger {
         rejects: Rejects<'_>,
     ) -> Result<()> {
         let nothing = Mapped { rows: RowCounts::default(), bytes: None, made: 0, warnings: Vec::new() };
+        let mut counts = mapped.cloned().unwrap_or(nothing);
+        // Nothing of a failed file became a record, whatever was read of it.
+        counts.rows.rejected += std::mem::take(&mut counts.rows.used);
+        counts.made = 0;
         self.write_held(lease, |tx| {
+            // A file with a sealed batch belongs to its run for ever; its sealing may have been cut short by a crash.
+            let sealed: bool =
+                tx.query_row("SELECT EXISTS (SELECT 1 FROM batch WHERE file = ?1)", [file.0], |row| row.get(0))?;
+            one(usize::from(!sealed), || format!("file {}", file.0))?;
             tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
             insert_rejects(tx, file, rejects)?;
             insert_fault(tx, file, fault)?;
-            let counts = mapped.unwrap_or(&nothing);
-            let changed = write_counts(tx, file, counts, "failed", Some(fault.code), "'found', 'landed', 'mapped'")?;
+            let changed = write_counts(tx, file, &counts, "failed", Some(fault.code), "'found', 'landed', 'mapped'")?;
             one(changed, || format!("file {}", file.0))
         })
     }
@@ -201,6 +208,11 @@ impl Ledger {
             one(changed, || format!("file {}", file.0))
         })
     }
+}
+
+/// A server may claim any size; SQLite's integers end at 2^63 - 1.
+fn stored_size(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 fn write_counts(

@@ -1,6 +1,6 @@
 //! Who holds leases: a process, proven alive by a lock that the kernel frees when it ends.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -32,8 +32,11 @@ impl Owner {
 
 /// Whether the process behind an owner id still lives. A file that is gone was cleared away after its process ended.
 pub(super) fn is_alive(data: &Path, id: &str) -> bool {
-    let Ok(file) = File::open(data.join("owners").join(format!("{id}.lock"))) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    // Whoever cannot be asked counts as alive: taking over a living run would send from two processes.
+    match File::open(data.join("owners").join(format!("{id}.lock"))) {
+        Ok(file) => file.try_lock_shared().is_err(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 fn clear_dead(folder: &Path) -> std::io::Result<()> {

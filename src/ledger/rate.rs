@@ -38,7 +38,8 @@ impl Ledger {
             tx.execute("INSERT INTO rate (connection) VALUES (?1) ON CONFLICT (connection) DO NOTHING", [connection])?;
             let tat: i64 =
                 tx.query_row("SELECT tat FROM rate WHERE connection = ?1", [connection], |row| row.get(0))?;
-            if tat > now_us {
+            // A reservation beyond an hour comes from a clock that was set back since.
+            if tat > now_us && tat - now_us <= 3_600_000_000 {
                 return Ok(Duration::from_micros(u64::try_from(tat - now_us).unwrap_or(0)));
             }
             tx.execute("UPDATE rate SET tat = ?2 WHERE connection = ?1", params![connection, now_us + gap_us])?;

@@ -415,3 +415,79 @@ proptest! {
         prop_assert!(file.records.balances() && file.records.pending == 0);
     }
 }
+
+#[test]
+fn a_size_that_no_file_has_is_stored_all_the_same() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    scene.ledger.found(&lease, "/out", b"a.csv", u64::MAX, Some(7)).unwrap();
+}
+
+#[test]
+fn a_file_with_a_sealed_batch_cannot_fail() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 2);
+    scene
+        .ledger
+        .lock()
+        .execute_batch("DELETE FROM batch WHERE ordinal = 1; UPDATE file SET state='mapped', batches=0")
+        .unwrap();
+    let fault =
+        FileFault { code: RejectCode::TooManyRejects, row: None, byte: 0, column: None, message: String::new() };
+    let failed = scene.ledger.fail_file(&lease, file.id, &fault, None, &mut std::iter::empty());
+    assert!(failed.is_err(), "a file with a sealed batch was failed");
+}
+
+#[test]
+fn content_whose_sealing_was_cut_short_is_known_again() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    scene.delivering(&lease, 2);
+    scene
+        .ledger
+        .lock()
+        .execute_batch("DELETE FROM batch WHERE ordinal = 1; UPDATE file SET state='mapped', batches=0")
+        .unwrap();
+    scene.ledger.close_run(&lease, RunState::Failed, None, now()).unwrap();
+    let other = RunKey { business_date: NaiveDate::from_ymd_opt(2026, 11, 24).unwrap(), ..key() };
+    let Opened::New(lease) = scene.ledger.open_run(&other, Trigger::Manual, now()).unwrap() else { panic!() };
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+    if scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap().is_none() {
+        scene.ledger.mapped(&lease, file.id, &mapped(20, 0), &mut std::iter::empty()).unwrap();
+        scene.seal(&lease, file.id, sealed(2)).unwrap();
+    }
+}
+
+#[test]
+fn a_failed_file_made_no_records() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+    scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap();
+    let fault =
+        FileFault { code: RejectCode::TooManyRejects, row: None, byte: 0, column: None, message: String::new() };
+    let _ = scene.ledger.fail_file(&lease, file.id, &fault, Some(&mapped(10, 2)), &mut std::iter::empty());
+    assert_eq!(scene.file(&lease).records.made, 0, "a failed file made records");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_stop_a_connection() {
+    let scene = Scene::new();
+    scene.ledger.reserve("crm", 1, now() + TimeDelta::days(30)).unwrap();
+    let wait = scene.ledger.reserve("crm", 1, now()).unwrap();
+    assert!(wait.as_secs() <= 3600, "waits {wait:?}");
+}
+
+#[test]
+fn an_owner_that_cannot_be_asked_counts_as_alive() {
+    let scene = Scene::new();
+    scene.open_run();
+    // EMFILE, EACCES …: here the name leads to a loop.
+    let owners = scene.folder.path().join("owners");
+    let path = std::fs::read_dir(&owners).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&path, owners.join("kept")).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let second = scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap();
+    assert!(matches!(second, Opened::Busy(_)), "a living run was taken over");
+}
