@@ -179,3 +179,13 @@ fn the_sample_project_is_valid() {
     let document = support::ended(command).exits(0).json();
     assert_eq!(document["diagnostics"], serde_json::json!([]));
 }
+
+#[test]
+fn no_value_of_the_connections_is_shown_with_another_fault() {
+    let stage = Stage::new(Source::Folder);
+    stage.edit("project/connections.toml", "kind = \"http\"", "kind = \"http\"\npassword = \"hunter2\"");
+    stage.edit("project/connections.toml", "http://127", "http://me:hunter3@127");
+    let ended = stage.nightferry(&["check"]).exits(3);
+    assert!(ended.stderr.contains("NF505") && ended.stderr.contains("NF101"), "{}", ended.stderr);
+    assert!(!(ended.stdout + &ended.stderr).contains("hunter"), "a secret is shown");
+}
