@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::Common;
 use super::exit::{Exit, Failure};
 use crate::config::diagnostic::Problems;
-use crate::config::project::Project;
+use crate::config::project::{LoadedMapping, Project, load_mapping};
 use crate::config::render;
+use crate::config::suggest::nearest;
 use crate::ledger::row::RunRow;
 use crate::ledger::{Ledger, LedgerError};
 
@@ -42,6 +43,23 @@ impl Context {
         let ledger = self.ledger_to_read()?.ok_or_else(missing)?;
         let row = ledger.find_run(reference).map_err(|error| ledger_failure(&error))?.ok_or_else(missing)?;
         Ok((ledger, row))
+    }
+}
+
+/// A mapping of the project.
+pub fn mapping(context: &Context, name: &str, common: &Common) -> Result<LoadedMapping, Failure> {
+    match load_mapping(&context.project, name) {
+        Ok((mapping, warnings)) => {
+            print_problems(&warnings, common);
+            Ok(mapping)
+        }
+        Err(Some(problems)) => Err(not_valid(&problems, common)),
+        Err(None) => {
+            let known = context.project.mapping_names();
+            let near = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`? "));
+            let hint = format!("{}there are {}", near.unwrap_or_default(), known.join(", "));
+            Err(Failure::new(Exit::USAGE, "no-such-mapping", format!("there is no mapping `{name}`")).hint(hint))
+        }
     }
 }
 

@@ -18,6 +18,8 @@ impl Exit {
     pub const USAGE: Self = Self(2);
     /// Files are not valid.
     pub const NOT_VALID: Self = Self(3);
+    /// Tests failed, or a comparison found a difference.
+    pub const DIFFERENT: Self = Self(4);
     /// Ran, with rejects.
     pub const REJECTS: Self = Self(5);
     /// Ran, does not balance.

@@ -3,6 +3,7 @@
 mod check;
 mod connection;
 mod context;
+mod convert;
 #[cfg(feature = "demo")]
 mod demo;
 mod exit;
@@ -15,6 +16,7 @@ mod run;
 mod runs;
 mod show;
 mod signals;
+mod test;
 
 use std::path::PathBuf;
 
@@ -67,6 +69,10 @@ pub struct Common {
 enum Command {
     /// Check every file of the project: all mistakes at once, with their places
     Check(check::Args),
+    /// Run the inline tests of mappings
+    Test(test::Args),
+    /// Map a file to NDJSON, without a job and without a ledger
+    Convert(convert::Args),
     /// Carry the files of a job once, for a business date
     Run(run::Args),
     /// Go on with an interrupted run at the first batch that is not accepted
@@ -93,6 +99,8 @@ pub fn main() -> Exit {
     let common = &cli.common;
     let ended = match cli.command {
         Command::Check(args) => check::execute(&args, common),
+        Command::Test(args) => test::execute(&args, common),
+        Command::Convert(args) => convert::execute(&args, common),
         Command::Run(args) => run::execute(&args, common),
         Command::Resume(args) => resume::execute(&args, common),
         Command::Runs(args) => runs::execute(&args, common),

@@ -37,6 +37,19 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do, ready to copy.
     pub help: Vec<String>,
+    /// The other place, when two disagree.
+    pub second: Option<Second>,
+}
+
+/// The other place of a disagreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Second {
+    /// Relative to the project.
+    pub path: String,
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    /// Beside it.
+    pub label: String,
 }
 
 impl Diagnostic {

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::project::Texts;
 use super::tree::{At, Table, Value};
-use crate::mapping::spec::{Constant, LookupSpec, OnMissing};
+use crate::mapping::spec::{Constant, LookupSpec, LookupTable, OnMissing};
 
 /// The lookups of a mapping.
 #[derive(Default)]
@@ -32,30 +32,32 @@ pub fn read(table: Table<'_>, files: &mut Texts<'_>) -> Option<LookupSpec> {
             &["reject", "default", "keep"],
         )
         .unwrap_or(OnMissing::Reject);
-    let (values, file) = (table.table("values"), table.text("file"));
-    let read = match (values, file) {
-        (Some(values), None) => Some((inline(&values, ignore_case), "values".to_owned())),
-        (None, Some(file)) => from_file(&table, &file, ignore_case, files).map(|entries| (entries, file.value)),
-        (Some(_), Some(file)) => {
-            table.sink().error("NF106", &file.span, "a lookup has `values` or a `file`, not both", "");
-            None
-        }
-        (None, None) => {
-            if table.get("same_file").is_none() {
-                table.sink().error(
-                    "NF103",
-                    &table.span(),
-                    "a lookup needs `values`, or `file` with `key` and `value`",
-                    "",
-                );
-            } else {
-                table.sink().error("NF191", &table.span(), "`same_file` is not in this version yet", "");
+    let given = ["values", "file", "same_file"].into_iter().filter(|key| table.has(key)).count();
+    if given != 1 {
+        let message = "a lookup has `values`, or a `file` with `key` and `value`, or `same_file`";
+        let label = if given == 0 { "none of them is here" } else { "more than one of them is here" };
+        table.sink().error(if given == 0 { "NF103" } else { "NF106" }, &table.span(), message, label);
+    }
+    let (values, file, same) = (table.table("values"), table.text("file"), table.get("same_file"));
+    let read = if let Some(values) = values {
+        Some((LookupTable::Entries(inline(&values, ignore_case)), "values".to_owned()))
+    } else if let Some(file) = file {
+        from_file(&table, &file, ignore_case, files).map(|entries| (LookupTable::Entries(entries), file.value))
+    } else {
+        same.and_then(|value| {
+            if on_missing == OnMissing::Default {
+                let message = "with `same_file` a value that is missing can be rejected or kept";
+                let label = "it is known only when the whole file was read";
+                let span = table.peek("on_missing").map_or(value.span(), |value| value.span());
+                table.sink().error("NF109", &span, message, label);
             }
-            None
-        }
+            let column = super::recipe::column(&value)?;
+            let source = format!("column {} of this file", value.text().map_or(String::new(), |text| text.value));
+            Some((LookupTable::SameFile(column), source))
+        })
     };
     table.end();
-    read.map(|(entries, source)| LookupSpec { entries, ignore_case, on_missing, source })
+    read.filter(|_| given == 1).map(|(table, source)| LookupSpec { table, ignore_case, on_missing, source })
 }
 
 fn inline(values: &Table<'_>, ignore_case: bool) -> BTreeMap<String, Constant> {
@@ -107,6 +109,12 @@ fn from_file(
     let key = table.required("key").and_then(|value| value.text());
     let value = table.required("value").and_then(|value| value.text());
     let wrong = |message: String| table.sink().error("NF211", &file.span, message, "");
+    let outside =
+        std::path::Path::new(&file.value).components().any(|part| !matches!(part, std::path::Component::Normal(_)));
+    if outside {
+        wrong(format!("`{}` is not a file of this project", file.value));
+        return None;
+    }
     let text = match files.read(&file.value) {
         Ok(text) => text,
         Err(error) => {

@@ -3,16 +3,23 @@
 //! `tree` reads tables, keys and values; `project`, `connections`, `job`, `mapping` and `lookup` know the language;
 //! `diagnostic` and `render` say what is wrong; `secret` resolves references.
 
+pub mod accept;
+mod condition;
 mod connections;
 pub mod diagnostic;
+pub mod inline_test;
+mod input;
 mod job;
 mod later;
+mod layouts;
 mod lookup;
 mod mapping;
 pub mod project;
 mod recipe;
 pub mod render;
+mod rules;
 pub mod secret;
+pub mod suggest;
 mod template;
 mod tree;
 mod unit;

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::connections::{self, ReadConnection};
 use super::diagnostic::Problems;
+use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
-use super::mapping;
+use super::mapping::{self, ReadMapping};
 use super::secret::{SecretSource, Secrets};
 use super::tree::{At, Sink, Table};
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
@@ -45,6 +46,23 @@ pub struct LoadedJob {
     pub connections: BTreeMap<ConnectionName, Connection>,
     /// What is worth a look.
     pub warnings: Problems,
+}
+
+/// A mapping that is valid.
+#[derive(Clone, Debug)]
+pub struct LoadedMapping {
+    /// Stem of its file.
+    pub name: String,
+    /// Its file, relative to the project.
+    pub path: String,
+    /// The rules.
+    pub spec: MappingSpec,
+    /// `[sample]`.
+    pub sample: Sample,
+    /// `[[tests]]`.
+    pub tests: Vec<InlineTest>,
+    /// The texts that it was compiled from.
+    pub pinned: Pinned,
 }
 
 /// Why a job cannot be loaded.
@@ -93,17 +111,18 @@ impl Pinned {
     /// Compiles the mapping as it was.
     pub fn compile(&self) -> Result<MappingSpec, Problems> {
         let mut texts = Texts { root: None, read: self.lookups.clone() };
-        let (spec, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
-        spec.filter(|_| problems.errors() == 0).ok_or(problems)
+        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
+        read.spec.filter(|_| problems.errors() == 0).ok_or(problems)
     }
 }
 
-fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (Option<MappingSpec>, Problems) {
+/// Compiles the text of a mapping.
+fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (ReadMapping, Problems) {
     let sink = Sink::new(path, text);
     let tree = sink.parse();
-    let spec = mapping::read(&sink, Table::root(&sink, &tree), name, texts);
-    let spec = spec.filter(|_| sink.is_clean());
-    (spec, sink.finish())
+    let mut read = mapping::read(&sink, Table::root(&sink, &tree), name, texts);
+    read.spec = read.spec.filter(|_| sink.is_clean());
+    (read, sink.finish())
 }
 
 impl Project {
@@ -150,7 +169,8 @@ impl Project {
         stems(&self.root.join(&self.jobs))
     }
 
-    fn mapping_names(&self) -> Vec<String> {
+    /// Names of the mappings, from their files.
+    pub fn mapping_names(&self) -> Vec<String> {
         stems(&self.root.join(&self.mappings))
     }
 
@@ -221,6 +241,51 @@ pub fn load_job(project: &Project, name: &str) -> Result<LoadedJob, LoadError> {
             Ok(LoadedJob { job, mapping, pinned, connections, warnings: problems })
         }
         _ => Err(LoadError::Invalid(problems)),
+    }
+}
+
+/// Loads a mapping; warnings come with it.
+///
+/// # Errors
+/// `Err(None)` when there is no such mapping, otherwise what is wrong with it.
+pub fn load_mapping(project: &Project, name: &str) -> Result<(LoadedMapping, Problems), Option<Problems>> {
+    if !project.mapping_names().iter().any(|known| known == name) {
+        return Err(None);
+    }
+    let mut loading = Loading::new(project);
+    let loaded = loading.mapping(name);
+    let mut problems = loading.problems;
+    problems.sort();
+    match loaded {
+        Some(loaded) if problems.errors() == 0 => Ok((loaded, problems)),
+        _ => Err(Some(problems)),
+    }
+}
+
+/// Compiles another text of a mapping, such as that of an earlier revision. `lookups` reads a file of that revision.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn compile_text(
+    name: &str,
+    path: &str,
+    text: &str,
+    lookups: &dyn Fn(&str) -> Option<String>,
+    root: &Path,
+) -> Result<LoadedMapping, Problems> {
+    // Which files it reads is known only from reading it.
+    let named = |line: &str| line.split('"').nth(1).map(str::to_owned);
+    let files = text.lines().filter(|line| line.trim_start().starts_with("file")).filter_map(named);
+    let read = files.filter_map(|file| lookups(&file).map(|text| (file, text))).collect();
+    let mut texts = Texts { root: Some(root), read };
+    let (read, problems) = compile_mapping(path, text, name, &mut texts);
+    let pinned = Pinned { name: name.to_owned(), path: path.to_owned(), text: text.to_owned(), lookups: texts.read };
+    let ReadMapping { spec, sample, tests } = read;
+    match spec {
+        Some(spec) if problems.errors() == 0 => {
+            Ok(LoadedMapping { name: name.to_owned(), path: path.to_owned(), spec, sample, tests, pinned })
+        }
+        _ => Err(problems),
     }
 }
 
@@ -297,7 +362,7 @@ impl<'p> Loading<'p> {
         read
     }
 
-    fn mapping(&mut self, name: &str) -> Option<(MappingSpec, Pinned)> {
+    fn mapping(&mut self, name: &str) -> Option<LoadedMapping> {
         let path = self.project.mapping_path(name);
         let text = match fs::read_to_string(self.project.root.join(&path)) {
             Ok(text) => text,
@@ -309,10 +374,11 @@ impl<'p> Loading<'p> {
             }
         };
         let mut texts = Texts { root: Some(&self.project.root), read: BTreeMap::new() };
-        let (spec, problems) = compile_mapping(&path, &text, name, &mut texts);
+        let (read, problems) = compile_mapping(&path, &text, name, &mut texts);
         self.problems.merge(problems);
         let pinned = Pinned { name: name.to_owned(), path, text, lookups: texts.read };
-        spec.map(|spec| (spec, pinned))
+        let ReadMapping { spec, sample, tests } = read;
+        Some(LoadedMapping { name: name.to_owned(), path: pinned.path.clone(), spec: spec?, sample, tests, pinned })
     }
 
     fn job(&mut self, name: &str) -> Option<Parts> {
@@ -351,7 +417,7 @@ impl<'p> Loading<'p> {
             here.kind = ConnectionKind::Folder { path: PathBuf::from("/") };
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
-        let (job, (spec, pinned)) = (read.job?, mapping?);
+        let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());
         }

@@ -4,17 +4,22 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
+use super::condition;
 use super::lookup::{Lookups, constant};
-use super::template::{braces, check_date_format};
+use super::template::{braces, check_date_format, check_moment_format};
 use super::tree::{At, Table, Value};
-use crate::mapping::spec::{Auto, CleanStep, Column, Constant, FieldSpec, Limit, Origin, TemplatePart, ValueKind};
+use crate::mapping::mask::Pii;
+use crate::mapping::spec::{
+    Auto, Case, CleanStep, Column, Constant, DateShift, FieldSpec, Limit, NumberFormat, Origin, TemplatePart,
+    TextFormat, ValueKind,
+};
 
-const ORIGINS: [&str; 5] = ["from", "first_of", "template", "value", "auto"];
+const ORIGINS: [&str; 6] = ["from", "first_of", "template", "value", "cases", "auto"];
 
 /// Reads a recipe; `None` when it has a mistake that leaves no meaning. Everything is read before that is decided, so
 /// that one mistake does not hide the next.
-pub fn read(target: &At<String>, table: Table<'_>, lookups: &Lookups) -> Option<FieldSpec> {
-    let path = target_path(&table, target);
+pub fn read(target: &At<String>, table: Table<'_>, lookups: &Lookups, grouped: bool) -> Option<FieldSpec> {
+    let path = target_path(&table, target, grouped);
     let origin = origin(&table, target);
     let kind = kind(&table);
     let default = table.get("default").and_then(|value| constant(&value).map(|constant| (constant, value.span())));
@@ -26,43 +31,82 @@ pub fn read(target: &At<String>, table: Table<'_>, lookups: &Lookups) -> Option<
     }
     let (clean, lookup) = (clean(&table), lookup(&table, lookups));
     let (minimum, maximum) = (limit(&table, "minimum", kind.as_ref()), limit(&table, "maximum", kind.as_ref()));
-    let required = table.get("required").is_some_and(|value| value.boolean() == Some(true));
     let (allowed, pattern) = (allowed(&table), pattern(&table));
+    if let (Some((constant, span)), false) = (&default, allowed.is_empty()) {
+        let text = constant.clone().into_text();
+        if !allowed.contains(&text) {
+            let message = format!("the default `{text}` is not one of `enum`");
+            table.sink().error("NF110", span, message, "every row that needs it would be rejected");
+        }
+    }
     check_limits(&table, minimum.as_ref(), maximum.as_ref());
-    table.end();
-    Some(FieldSpec {
-        target: path?,
-        origin: origin?,
+    let length =
+        |key: &str| table.get(key).and_then(|value| value.integer(0, 1 << 20)).and_then(|n| u32::try_from(n).ok());
+    let (min_length, max_length) = (length("min_length"), length("max_length"));
+    if let (Some(least), Some(most), Some(value)) = (min_length, max_length, table.peek("max_length"))
+        && least > most
+    {
+        table.sink().error("NF111", &value.span(), "`max_length` is below `min_length`", "no value can pass");
+    }
+    let field = FieldSpec {
+        target: path.clone().unwrap_or_default(),
+        when: condition::under(&table, "when"),
+        origin: origin.clone().unwrap_or(Origin::Auto(Auto::Row)),
+        optional_column: table.flag("optional_column"),
         clean,
         lookup,
-        kind: kind?,
+        kind: kind.clone().unwrap_or(ValueKind::Integer),
         default: default.map(|(constant, _)| constant),
-        required,
+        required: table.flag("required"),
         allowed,
         pattern,
         minimum,
         maximum,
-    })
+        min_length,
+        max_length,
+        not_before: table.text("not_before").map(|field| field.value),
+        not_after: table.text("not_after").map(|field| field.value),
+        unique: table.flag("unique"),
+        pii: pii(&table),
+    };
+    let _ = table.text("note");
+    table.end();
+    (path.is_some() && origin.is_some() && kind.is_some()).then_some(field)
 }
 
-fn target_path(table: &Table<'_>, target: &At<String>) -> Option<Vec<String>> {
-    if target.value.contains("[]") {
-        table.sink().error(
-            "NF191",
-            &target.span,
-            "`lines[]` targets are not in this version yet",
-            "would change what is sent",
-        );
+fn pii(table: &Table<'_>) -> Option<Pii> {
+    let word = table.text("pii")?;
+    let pii = Pii::from_word(&word.value);
+    if pii.is_none() {
+        let known: Vec<String> = Pii::WORDS.iter().map(|(_, word)| format!("`{word}`")).collect();
+        let message = format!("`{}` is not a kind of personal data we know", word.value);
+        table.sink().error("NF131", &word.span, message, &format!("one of {}", known.join(", ")));
+    }
+    pii
+}
+
+fn target_path(table: &Table<'_>, target: &At<String>, grouped: bool) -> Option<Vec<String>> {
+    let parts: Vec<String> = target.value.split('.').map(str::to_owned).collect();
+    let lists = parts.iter().filter(|part| part.ends_with("[]")).count();
+    let wrong = |message: &str, label: &str| {
+        table.sink().error("NF107", &target.span, format!("`{}` {message}", target.value), label);
+    };
+    if parts.iter().any(|part| part.trim_end_matches("[]").is_empty()) {
+        wrong("is not a target path", "a name is missing between the dots");
         return None;
     }
-    let parts: Vec<String> = target.value.split('.').map(str::to_owned).collect();
-    if parts.iter().any(String::is_empty) {
-        table.sink().error(
-            "NF107",
-            &target.span,
-            format!("`{}` is not a target path", target.value),
-            "a name is missing between the dots",
-        );
+    if parts.iter().any(|part| part.trim_end_matches("[]").contains(['[', ']'])) || lists > 1 {
+        wrong("is not a target path", "`[]` stands once, behind the name of a list");
+        return None;
+    }
+    if parts.last().is_some_and(|part| part.ends_with("[]")) {
+        wrong("names a list and no field in it", "for example `lines[].sku`");
+        return None;
+    }
+    if lists == 1 && !grouped {
+        let help = "add `[record]` with `group_by = [\"…\"]`: rows with the same value there become one record";
+        let message = format!("`{}` is a field of a list, and this mapping does not group rows", target.value);
+        table.sink().error_help("NF132", &target.span, message, "one entry per row of what?", help);
         return None;
     }
     Some(parts)
@@ -72,15 +116,13 @@ fn origin(table: &Table<'_>, target: &At<String>) -> Option<Origin> {
     let given: Vec<&str> = ORIGINS.into_iter().filter(|key| table.get(key).is_some()).collect();
     match given.as_slice() {
         [one] => read_origin(table, one, &table.get(one)?),
-        // `cases` is an origin of a later version and is reported as such.
-        [] if table.has("cases") => None,
         [] => {
             table.sink().error_help(
                 "NF108",
                 &target.span,
                 format!("`{}` has no origin", target.value),
                 "where does its value come from?",
-                "add one of `from`, `first_of`, `template`, `value`, `auto`",
+                "add one of `from`, `first_of`, `template`, `value`, `cases`, `auto`",
             );
             None
         }
@@ -102,20 +144,41 @@ fn read_origin(table: &Table<'_>, key: &str, value: &Value<'_>) -> Option<Origin
         }
         "template" => template(value),
         "value" => constant(value).map(Origin::Value),
+        "cases" => Some(Origin::Cases(cases(table))),
         _ => table
-            .word(
+            .choice(
                 "auto",
-                |word| match word {
-                    "file.name" => Some(Auto::FileName),
-                    "row" => Some(Auto::Row),
-                    "run" => Some(Auto::Run),
-                    "business_date" => Some(Auto::BusinessDate),
-                    _ => None,
-                },
-                &["file.name", "row", "run", "business_date"],
+                &[
+                    ("file.name", Auto::FileName),
+                    ("row", Auto::Row),
+                    ("run", Auto::Run),
+                    ("business_date", Auto::BusinessDate),
+                ],
             )
             .map(Origin::Auto),
     }
+}
+
+fn cases(table: &Table<'_>) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for case in table.tables("cases") {
+        let when = match case.table("when") {
+            Some(when) => condition::read(&when),
+            None => {
+                let help = "a value for everything else is `default`";
+                case.sink().error_help("NF103", &case.span(), "a case needs `when`", "", help);
+                Vec::new()
+            }
+        };
+        let value = case.required("value").and_then(|value| constant(&value));
+        if let Some(before) = cases.iter().position(|before| !before.when.is_empty() && before.when == when) {
+            let message = format!("this case is never reached: case {} asks the same", before + 1);
+            case.sink().error("NF216", &case.span(), message, "the first case that holds decides");
+        }
+        case.end();
+        cases.extend(value.map(|value| Case { when, value }));
+    }
+    cases
 }
 
 /// A column by name, or by position counted from 1.
@@ -161,17 +224,10 @@ fn clean_step(value: &Value<'_>) -> Option<CleanStep> {
         "upper" => Some(CleanStep::Upper),
         "lower" => Some(CleanStep::Lower),
         "digits" => Some(CleanStep::Digits),
-        "squeeze" | "ascii" => {
-            value.sink().error(
-                "NF191",
-                &word.span,
-                format!("`{}` is not in this version yet", word.value),
-                "would change what is sent",
-            );
-            None
-        }
+        "squeeze" => Some(CleanStep::Squeeze),
+        "ascii" => Some(CleanStep::Ascii),
         other => {
-            let known = "one of `trim`, `upper`, `lower`, `digits`, `{ pad_left = [8, \"0\"] }`, `{ remove = \" -\" }`";
+            let known = "one of `trim`, `squeeze`, `upper`, `lower`, `digits`, `ascii`, or a table such as `{ remove = \" -\" }`";
             value.sink().error("NF104", &word.span, format!("`{other}` is not a step of `clean`"), known);
             None
         }
@@ -199,21 +255,52 @@ fn clean_table(value: &Value<'_>) -> Option<CleanStep> {
         width.zip(fill).map(|(width, fill)| CleanStep::PadLeft(width, fill))
     } else if let Some(remove) = step.text("remove") {
         Some(CleanStep::Remove(remove.value))
-    } else {
-        for later in ["replace", "take", "after", "before"] {
-            if let Some(value) = step.get(later) {
-                step.sink().error(
-                    "NF191",
-                    &value.span(),
-                    format!("`{later}` is not in this version yet"),
-                    "would change what is sent",
-                );
+    } else if let Some(replace) = step.get("replace") {
+        let parts: Vec<String> = replace.list(false).iter().filter_map(Value::text).map(|text| text.value).collect();
+        match parts.as_slice() {
+            [from, to] if !from.is_empty() => Some(CleanStep::Replace(from.clone(), to.clone())),
+            _ => {
+                let message = "`replace` is two texts: what is looked for, and what stands there then";
+                step.sink().error("NF104", &replace.span(), message, "for example `[\"/\", \"-\"]`");
+                None
             }
         }
+    } else if let Some(take) = step.get("take") {
+        let ends: Vec<u32> = take
+            .list(false)
+            .iter()
+            .filter_map(|end| end.integer(1, 1 << 20))
+            .filter_map(|end| u32::try_from(end).ok())
+            .collect();
+        match ends.as_slice() {
+            [from, to] if from <= to => Some(CleanStep::Take(*from, *to)),
+            _ => {
+                let message = "`take` is the first and the last character, counted from 1";
+                step.sink().error("NF104", &take.span(), message, "for example `[1, 3]`");
+                None
+            }
+        }
+    } else if let Some(after) = step.text("after") {
+        mark(&step, after).map(CleanStep::After)
+    } else if let Some(before) = step.text("before") {
+        mark(&step, before).map(CleanStep::Before)
+    } else {
         None
     };
+    if read.is_none() && ["pad_left", "remove", "replace", "take", "after", "before"].iter().all(|key| !step.has(key)) {
+        let known = "one of `pad_left`, `remove`, `replace`, `take`, `after`, `before`";
+        step.sink().error("NF104", &step.span(), "this is not a step of `clean`", known);
+    }
     step.end();
     read
+}
+
+fn mark(step: &Table<'_>, mark: At<String>) -> Option<String> {
+    if mark.value.is_empty() {
+        step.sink().error("NF104", &mark.span, "a text is needed here that can be found", "");
+        return None;
+    }
+    Some(mark.value)
 }
 
 fn lookup(table: &Table<'_>, lookups: &Lookups) -> Option<String> {
@@ -227,82 +314,134 @@ fn lookup(table: &Table<'_>, lookups: &Lookups) -> Option<String> {
     None
 }
 
+const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "date", "time", "datetime"];
+
 fn kind(table: &Table<'_>) -> Option<ValueKind> {
-    let word = table.get("type").map(|value| value.text()).unwrap_or_else(|| None);
-    let decimals =
-        |key: &str| table.get(key).and_then(|value| value.integer(0, 18)).and_then(|number| u32::try_from(number).ok());
-    let (digits, minor) = (decimals("decimals"), decimals("minor_units"));
+    let word = table.text("type");
     let format = table.text("format");
-    let kind = match (word.as_ref().map(|word| word.value.as_str()), minor) {
-        (None | Some("string"), _) => ValueKind::Text,
-        (Some("integer"), _) => ValueKind::Integer,
-        (Some("boolean"), _) => ValueKind::Boolean,
-        (Some("number"), Some(minor)) => ValueKind::MinorUnits(minor),
-        (Some("number"), None) => ValueKind::Number { decimals: digits },
-        (Some("date"), _) => return date(table, word.as_ref(), format),
-        (Some(other), _) => {
-            let span = word.as_ref().map(|word| word.span.clone()).unwrap_or_default();
-            if matches!(other, "time" | "datetime") {
-                table.sink().error("NF191", &span, format!("type `{other}` is not in this version yet"), "");
-            } else {
-                let known = "one of `string`, `integer`, `number`, `date`, `boolean`";
-                table.sink().error("NF104", &span, format!("`{other}` is not a type"), known);
+    let name = word.as_ref().map_or("string", |word| word.value.as_str());
+    let number = number(table, name == "number");
+    match name {
+        "string" => text_format(table, format).map(ValueKind::Text),
+        "integer" | "boolean" | "number" => {
+            if let Some(format) = format {
+                let help = "`decimal_mark` and `group_mark` of `[input]` say how numbers are written";
+                table.sink().error_help(
+                    "NF215",
+                    &format.span,
+                    format!("`format` has no effect with `{name}`"),
+                    "",
+                    help,
+                );
             }
-            return None;
+            Some(match name {
+                "integer" => ValueKind::Integer,
+                "boolean" => ValueKind::Boolean,
+                _ => ValueKind::Number(number),
+            })
         }
-    };
-    if let Some(format) = format {
-        if matches!(format.value.as_str(), "email" | "iban" | "uuid" | "url") {
-            table.sink().error(
-                "NF191",
-                &format.span,
-                format!("format `{}` is not in this version yet", format.value),
-                "",
-            );
-        } else {
-            table.sink().error("NF109", &format.span, "`format` belongs to `type = \"date\"`", "");
+        "date" => {
+            let format = required_format(table, word.as_ref(), format)?;
+            check_date_format(table.sink(), &format).then_some(ValueKind::Date { format: format.value })
+        }
+        "time" => {
+            let format = required_format(table, word.as_ref(), format)?;
+            check_moment_format(table.sink(), &format, true).then_some(ValueKind::Time { format: format.value })
+        }
+        "datetime" => {
+            let format = required_format(table, word.as_ref(), format)?;
+            check_moment_format(table.sink(), &format, false).then_some(ValueKind::Datetime { format: format.value })
+        }
+        other => {
+            let span = word.as_ref().map(|word| word.span.clone()).unwrap_or_default();
+            let known = TYPES.map(|word| format!("`{word}`")).join(", ");
+            let message = format!("`{other}` is not a type");
+            match super::suggest::nearest(other, TYPES.into_iter()) {
+                Some(near) => {
+                    let label = format!("one of {known}");
+                    table.sink().error_help("NF104", &span, message, &label, format!("did you mean `{near}`?"));
+                }
+                None => table.sink().error("NF104", &span, message, &format!("one of {known}")),
+            }
+            None
         }
     }
-    for (key, allowed) in [
-        ("decimals", matches!(kind, ValueKind::Number { .. })),
-        ("minor_units", minor.is_none() || matches!(kind, ValueKind::MinorUnits(_))),
-    ] {
-        if let (Some(value), false) = (table.get(key), allowed) {
-            let hint = if digits.is_some() && minor.is_some() { "either `decimals` or `minor_units`" } else { "" };
-            table.sink().error("NF109", &value.span(), format!("`{key}` belongs to `type = \"number\"`"), hint);
-        }
-    }
-    Some(kind)
 }
 
-fn date(table: &Table<'_>, word: Option<&At<String>>, format: Option<At<String>>) -> Option<ValueKind> {
-    let Some(format) = format else {
-        let span = word.map(|word| word.span.clone()).unwrap_or_default();
-        table.sink().error_help(
-            "NF103",
-            &span,
-            "a date needs `format`",
-            "",
-            "for example `format = \"%d.%m.%Y\"` reads 23.11.2026",
-        );
-        return None;
+fn text_format(table: &Table<'_>, format: Option<At<String>>) -> Option<TextFormat> {
+    let Some(format) = format else { return Some(TextFormat::Any) };
+    Some(match format.value.as_str() {
+        "email" => TextFormat::Email,
+        "iban" => TextFormat::Iban,
+        "uuid" => TextFormat::Uuid,
+        "url" => TextFormat::Url,
+        other => {
+            let help = if other.contains('%') {
+                "add `type = \"date\"`"
+            } else {
+                "for a date: `type = \"date\", format = \"%d.%m.%Y\"`"
+            };
+            let message = format!("`{other}` is not a format of text");
+            table.sink().error_help("NF215", &format.span, message, "one of `email`, `iban`, `uuid`, `url`", help);
+            return None;
+        }
+    })
+}
+
+/// The keys that belong to `type = "number"`.
+fn number(table: &Table<'_>, is_number: bool) -> NumberFormat {
+    let digits = |key: &str| table.get(key).and_then(|value| value.integer(0, 18)).and_then(|n| u32::try_from(n).ok());
+    let number = NumberFormat {
+        decimals: digits("decimals"),
+        implied: digits("implied_decimals"),
+        minor_units: digits("minor_units"),
+        negative_when: condition::under(table, "negative_when"),
     };
-    check_date_format(table.sink(), &format).then_some(ValueKind::Date { format: format.value })
+    for key in ["decimals", "implied_decimals", "minor_units", "negative_when"] {
+        if let (false, Some(value)) = (is_number, table.peek(key)) {
+            table.sink().error("NF109", &value.span(), format!("`{key}` belongs to `type = \"number\"`"), "");
+        }
+    }
+    if let (true, Some(_), Some(value)) = (is_number, number.minor_units, table.peek("decimals")) {
+        table.sink().error(
+            "NF109",
+            &value.span(),
+            "an amount in minor units has no decimals",
+            "either `decimals` or `minor_units`",
+        );
+    }
+    number
+}
+
+fn required_format(table: &Table<'_>, word: Option<&At<String>>, format: Option<At<String>>) -> Option<At<String>> {
+    if format.is_some() {
+        return format;
+    }
+    let (noun, example) = match word.map(|word| word.value.as_str()) {
+        Some("time") => ("a time", "`format = \"%H:%M\"` reads 14:30"),
+        Some("datetime") => ("a date and time", "`format = \"%d.%m.%Y %H:%M\"` reads 23.11.2026 14:30"),
+        _ => ("a date", "`format = \"%d.%m.%Y\"` reads 23.11.2026"),
+    };
+    let span = word.map(|word| word.span.clone()).unwrap_or_default();
+    table.sink().error_help("NF103", &span, format!("{noun} needs `format`"), "", format!("for example {example}"));
+    None
 }
 
 fn check_constant(table: &Table<'_>, constant: &Constant, span: &std::ops::Range<usize>, kind: &ValueKind, key: &str) {
     let fits = match (kind, constant) {
-        (ValueKind::Text, _) => true,
-        (ValueKind::Integer | ValueKind::MinorUnits(_), Constant::Number(digits)) => !digits.contains('.'),
-        (ValueKind::Number { .. }, Constant::Number(_)) | (ValueKind::Boolean, Constant::Boolean(_)) => true,
+        (ValueKind::Text(_), _) => true,
+        (ValueKind::Integer, Constant::Number(digits)) => !digits.contains('.'),
+        (ValueKind::Number(number), Constant::Number(digits)) => number.minor_units.is_none() || !digits.contains('.'),
+        (ValueKind::Boolean, Constant::Boolean(_)) => true,
         (ValueKind::Date { .. }, Constant::Text(text)) => text.parse::<NaiveDate>().is_ok(),
+        (ValueKind::Time { .. } | ValueKind::Datetime { .. }, Constant::Text(_)) => true,
         _ => false,
     };
     if !fits {
         let wanted = match kind {
             ValueKind::Integer => "a whole number, without quotation marks",
-            ValueKind::MinorUnits(_) => "a whole number of minor units",
-            ValueKind::Number { .. } => "a number, without quotation marks",
+            ValueKind::Number(NumberFormat { minor_units: Some(_), .. }) => "a whole number of minor units",
+            ValueKind::Number(_) => "a number, without quotation marks",
             ValueKind::Boolean => "true or false",
             _ => "a date as `\"2026-11-23\"`",
         };
@@ -316,11 +455,7 @@ fn allowed(table: &Table<'_>) -> Vec<String> {
     if words.is_empty() {
         table.sink().error("NF104", &value.span(), "`enum` needs at least one value", "");
     }
-    let as_text = |constant| match constant {
-        Constant::Text(text) | Constant::Number(text) => text,
-        Constant::Boolean(yes) => yes.to_string(),
-    };
-    words.iter().filter_map(constant).map(as_text).collect()
+    words.iter().filter_map(constant).map(Constant::into_text).collect()
 }
 
 fn pattern(table: &Table<'_>) -> Option<String> {
@@ -339,28 +474,48 @@ fn pattern(table: &Table<'_>) -> Option<String> {
 fn limit(table: &Table<'_>, key: &str, kind: Option<&ValueKind>) -> Option<Limit> {
     let value = table.get(key)?;
     let read = match (value.node(), kind?) {
-        (DeValue::String(text), ValueKind::Date { .. }) => match text.parse::<NaiveDate>() {
-            Ok(date) => Some(Limit::Date(date)),
-            Err(_) if text.starts_with("today") => {
-                table.sink().error("NF191", &value.span(), "limits relative to today are not in this version yet", "");
-                return None;
+        (DeValue::String(text), ValueKind::Date { .. } | ValueKind::Datetime { .. }) => {
+            text.parse::<NaiveDate>().ok().map(Limit::Date).or_else(|| today(text).map(Limit::Today))
+        }
+        (DeValue::Integer(_) | DeValue::Float(_), ValueKind::Integer | ValueKind::Number(_)) => {
+            match constant(&value) {
+                Some(Constant::Number(digits)) => digits.parse::<Decimal>().ok().map(Limit::Number),
+                _ => return None,
             }
-            Err(_) => None,
-        },
-        (
-            DeValue::Integer(_) | DeValue::Float(_),
-            ValueKind::Integer | ValueKind::Number { .. } | ValueKind::MinorUnits(_),
-        ) => match constant(&value) {
-            Some(Constant::Number(digits)) => digits.parse::<Decimal>().ok().map(Limit::Number),
-            _ => return None,
-        },
+        }
         _ => None,
     };
     if read.is_none() {
         let message = format!("`{key}` does not fit the type");
-        table.sink().error("NF110", &value.span(), message, "a number for numbers, `\"2026-11-23\"` for dates");
+        table.sink().error(
+            "NF110",
+            &value.span(),
+            message,
+            "a number for numbers, `\"2026-11-23\"` or `\"today-15y\"` for dates",
+        );
     }
     read
+}
+
+/// `today`, `today-15y`, `today+30d`: years, months, weeks or days from the business date.
+fn today(text: &str) -> Option<DateShift> {
+    let rest = text.strip_prefix("today")?;
+    let none = DateShift { months: 0, days: 0 };
+    if rest.is_empty() {
+        return Some(none);
+    }
+    let sign: i32 = if rest.starts_with('-') { -1 } else { 1 };
+    let digits = rest.strip_prefix(['-', '+'])?;
+    let (number, unit) = digits.split_at_checked(digits.len().checked_sub(1)?)?;
+    let number: i32 =
+        number.parse().ok().filter(|number| (0..=100_000).contains(number) && !digits.starts_with(['+', '-']))?;
+    match unit {
+        "y" => Some(DateShift { months: sign * number * 12, ..none }),
+        "m" => Some(DateShift { months: sign * number, ..none }),
+        "w" => Some(DateShift { days: i64::from(sign * number * 7), ..none }),
+        "d" => Some(DateShift { days: i64::from(sign * number), ..none }),
+        _ => None,
+    }
 }
 
 fn check_limits(table: &Table<'_>, minimum: Option<&Limit>, maximum: Option<&Limit>) {

@@ -11,7 +11,8 @@ pub fn render(problems: &Problems, colour: bool) -> String {
     let mut text = String::new();
     for diagnostic in &problems.diagnostics {
         let source = shown_source(problems, &diagnostic.path);
-        text.push_str(&one(diagnostic, &source, &renderer));
+        let second = diagnostic.second.as_ref().map(|second| shown_source(problems, &second.path));
+        text.push_str(&one(diagnostic, &source, second.as_deref(), &renderer));
         text.push_str("\n\n");
     }
     text
@@ -44,7 +45,7 @@ fn without_values(source: &str) -> String {
     source.split('\n').map(hidden).collect::<Vec<_>>().join("\n")
 }
 
-fn one(diagnostic: &Diagnostic, source: &str, renderer: &Renderer) -> String {
+fn one(diagnostic: &Diagnostic, source: &str, second: Option<&str>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -52,10 +53,22 @@ fn one(diagnostic: &Diagnostic, source: &str, renderer: &Renderer) -> String {
     let span = diagnostic.span.start.min(source.len())..diagnostic.span.end.min(source.len());
     let mark =
         AnnotationKind::Primary.span(span).label((!diagnostic.label.is_empty()).then_some(diagnostic.label.as_str()));
-    let mut group = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.code)
-        .element(Snippet::source(source).path(diagnostic.path.as_str()).annotation(mark));
+    let mut snippet = Snippet::source(source).path(diagnostic.path.as_str()).annotation(mark);
+    let mut apart = None;
+    if let (Some(other), Some(text)) = (&diagnostic.second, second) {
+        let mark = AnnotationKind::Context
+            .span(other.span.start.min(text.len())..other.span.end.min(text.len()))
+            .label(other.label.as_str());
+        if other.path == diagnostic.path {
+            snippet = snippet.annotation(mark);
+        } else {
+            apart = Some(Snippet::source(text).path(other.path.as_str()).annotation(mark));
+        }
+    }
+    let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).element(snippet);
+    if let Some(apart) = apart {
+        group = group.element(apart);
+    }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }

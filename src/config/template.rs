@@ -96,6 +96,32 @@ pub fn check_date_format(sink: &Sink<'_>, format: &At<String>) -> bool {
     whole
 }
 
+/// Checks a format that times, or dates with times, are read by: what it writes of a moment it must read back.
+pub fn check_moment_format(sink: &Sink<'_>, format: &At<String>, time_only: bool) -> bool {
+    use crate::mapping::moment;
+    let moments = ["2026-11-23T14:35:56", "2025-02-01T09:05:07"];
+    let reads = moments.iter().all(|text| {
+        let Ok(moment) = text.parse::<chrono::NaiveDateTime>() else { return false };
+        let zone = chrono::FixedOffset::east_opt(3600);
+        let Some(moment) = zone.and_then(|zone| moment.and_local_timezone(zone).single()) else { return false };
+        let mut written = String::new();
+        let fits = std::fmt::Write::write_fmt(&mut written, format_args!("{}", moment.format(&format.value))).is_ok();
+        fits && match time_only {
+            true => moment::reads_time(&written, &format.value),
+            false => moment::reads(&written, &format.value),
+        }
+    });
+    if !reads {
+        let (noun, example) = match time_only {
+            true => ("a time of day", "for example `%H:%M` reads 14:30"),
+            false => ("a date and time", "for example `%d.%m.%Y %H:%M` reads 23.11.2026 14:30"),
+        };
+        let label = if format.value.contains('%') { "" } else { "no `%` in it, so it would only match that very text" };
+        sink.error_help("NF231", &format.span, format!("`{}` does not read {noun}", format.value), label, example);
+    }
+    reads
+}
+
 /// `dd.MM.yyyy`, as spreadsheets write it, in strptime words.
 fn translated(format: &str) -> Option<String> {
     let mut words = String::new();

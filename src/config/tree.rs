@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Problems, Severity};
+use super::diagnostic::{Diagnostic, Problems, Second, Severity};
 use super::later::{Later, later};
 
 /// A value with its place.
@@ -65,6 +65,21 @@ impl<'t> Sink<'t> {
         self.note(Severity::Warning, code, span, message.into(), "", vec![help.into()]);
     }
 
+    /// Notes an error of two places of this file that disagree: the first with its label, the second with its own.
+    pub fn error_two(
+        &self,
+        code: &'static str,
+        message: impl Into<String>,
+        (span, label, second, second_label): (&Range<usize>, &str, &Range<usize>, &str),
+        help: Vec<String>,
+    ) {
+        self.note(Severity::Error, code, span, message.into(), label, help);
+        if let Some(last) = self.found.borrow_mut().last_mut() {
+            let (path, label) = (self.path.clone(), second_label.to_owned());
+            last.second = Some(Second { path, span: second.clone(), label });
+        }
+    }
+
     fn note(
         &self,
         severity: Severity,
@@ -76,6 +91,11 @@ impl<'t> Sink<'t> {
     ) {
         let end = span.end.min(self.text.len());
         let span = self.text.floor_char_boundary(span.start.min(end))..self.text.ceil_char_boundary(end);
+        let known = |known: &Diagnostic| known.code == code && known.span == span && known.message == message;
+        if self.found.borrow().iter().any(known) {
+            // A value may be looked at twice.
+            return;
+        }
         let before = &self.text[..span.start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         self.found.borrow_mut().push(Diagnostic {
@@ -88,7 +108,13 @@ impl<'t> Sink<'t> {
             message,
             label: label.to_owned(),
             help,
+            second: None,
         });
+    }
+
+    /// The line of a place, from 1.
+    pub fn line(&self, span: &Range<usize>) -> usize {
+        self.text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
     }
 
     /// True while no error was noted.
@@ -101,11 +127,7 @@ impl<'t> Sink<'t> {
         let words = self.not_acted_on.take();
         if !words.is_empty() {
             let message = format!("this version reads but does not act on: {}", words.join(", "));
-            let help = if words.iter().any(|word| word.ends_with(".pii`")) {
-                "what is sent does not change; but nothing is masked yet on screens and in exports"
-            } else {
-                "what is sent does not change; commands of later versions will act on them"
-            };
+            let help = "what is sent does not change; commands of later versions will act on them";
             self.warn("NF190", &(0..0), message, help);
         }
         let sources = [(self.path, self.text.to_owned())].into();
@@ -168,7 +190,13 @@ impl<'t> Value<'t> {
     /// Text.
     pub fn text(&self) -> Option<At<String>> {
         match self.node() {
-            DeValue::String(text) => Some(At { value: text.clone().into_owned(), span: self.span() }),
+            DeValue::String(text) => {
+                if let Some(choice) = text.strip_prefix("CHOOSE:") {
+                    let message = format!("a choice is left to be made:{choice}");
+                    self.sink.error("NF130", &self.span(), message, "write the one that is right");
+                }
+                Some(At { value: text.clone().into_owned(), span: self.span() })
+            }
             _ => {
                 self.wrong("text in quotation marks");
                 None
@@ -255,6 +283,28 @@ impl<'t> Table<'t> {
     pub fn get(&self, key: &str) -> Option<Value<'t>> {
         self.taken.borrow_mut().insert(key.to_owned());
         self.entries.get(key).map(|node| Value { sink: self.sink, node })
+    }
+
+    /// A value, if it is there, without taking it.
+    pub fn peek(&self, key: &str) -> Option<Value<'t>> {
+        self.entries.get(key).map(|node| Value { sink: self.sink, node })
+    }
+
+    /// One of the words that `known` lists, if it is there.
+    pub fn choice<T: Copy>(&self, key: &str, known: &[(&str, T)]) -> Option<T> {
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        self.word(key, |word| known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value), &words)
+    }
+
+    /// True or false, if it is there; false otherwise.
+    pub fn flag(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.boolean() == Some(true))
+    }
+
+    /// Each table of a list of tables, if it is there.
+    pub fn tables(&self, key: &str) -> Vec<Table<'t>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        value.list(false).iter().filter_map(|item| item.table(&self.path_of(key))).collect()
     }
 
     /// Whether a key is there, without taking it.

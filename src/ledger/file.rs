@@ -157,7 +157,8 @@ impl Ledger {
             tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
             insert_rejects(tx, file, rejects)?;
             insert_fault(tx, file, fault)?;
-            let changed = write_counts(tx, file, &counts, "failed", Some(fault.code), "'found', 'landed', 'mapped'")?;
+            let changed =
+                write_counts(tx, file, &counts, "failed", Some(fault.code.clone()), "'found', 'landed', 'mapped'")?;
             one(changed, || format!("file {}", file.0))
         })
     }
@@ -234,7 +235,7 @@ fn write_counts(
         params![
             file.0,
             state,
-            reason.map(RejectCode::word),
+            reason.map(|code| code.word()),
             byte(|bytes| bytes.preamble),
             byte(|bytes| bytes.header),
             byte(|bytes| bytes.rows),

@@ -84,7 +84,7 @@ impl Scene {
 
 fn reject(row: u64, byte: u64) -> Reject {
     let (column, code) = (Some("Qty".to_owned()), RejectCode::BadNumber);
-    Reject { row, byte, column, code, message: "`x` is not a number".into(), raw: b"x;\xe6".to_vec() }
+    Reject { row, byte, column, code, message: "`x` is not a number".into(), raw: b"x;\xe6".to_vec(), masked: None }
 }
 
 fn mapped(made: u64, rejected: u64) -> Mapped {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::chunk::Mapped;
+use super::spec::OutputFormat;
 use super::version::hex;
 use super::write;
 use crate::domain::job::BatchRule;
@@ -34,7 +35,8 @@ pub struct Batcher<'a> {
     /// Before the first record and behind the last: `[`, `]`, or the object of `wrap`, or nothing.
     before: Vec<u8>,
     behind: Vec<u8>,
-    alone: bool,
+    /// Between two records.
+    separator: Option<u8>,
     hasher: Sha256,
     /// Records in the open batch.
     records: u64,
@@ -48,17 +50,24 @@ impl<'a> Batcher<'a> {
     /// Bodies go to `spool`, and `done` is called with each.
     pub fn new(
         rule: &BatchRule,
+        format: OutputFormat,
         spool: &'a mut dyn Write,
         done: &'a mut dyn FnMut(SpooledBatch) -> io::Result<()>,
     ) -> Self {
-        let alone = is_alone(rule);
+        let separator = match format {
+            _ if is_alone(rule) => None,
+            OutputFormat::Jsonl => Some(b'\n'),
+            _ => Some(b','),
+        };
         let (mut before, mut behind) = (Vec::new(), Vec::new());
-        if let Some(wrap) = &rule.wrap {
+        if format == OutputFormat::Jsonl {
+            behind.push(b'\n');
+        } else if let Some(wrap) = &rule.wrap {
             before.push(b'{');
             write::string(&mut before, wrap);
             before.extend_from_slice(b":[");
             behind.extend_from_slice(b"]}");
-        } else if !alone {
+        } else if separator.is_some() {
             before.push(b'[');
             behind.push(b']');
         }
@@ -71,13 +80,18 @@ impl<'a> Batcher<'a> {
             most_bytes,
             before,
             behind,
-            alone,
+            separator,
             hasher: Sha256::new(),
             records: 0,
             length: 0,
             first_record: 0,
             offset: 0,
         }
+    }
+
+    /// What stands behind each record of a chunk.
+    pub fn separator(&self) -> Option<u8> {
+        self.separator
     }
 
     /// Number of records so far.
@@ -90,7 +104,7 @@ impl<'a> Batcher<'a> {
     /// # Errors
     /// Those of the spool and of `done`.
     pub fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
-        let separator = usize::from(!self.alone);
+        let separator = usize::from(self.separator.is_some());
         // The records from `from` on are in the batch, but not written yet.
         let (mut from, mut start) = (0, 0);
         for &end in &mapped.ends {
@@ -105,9 +119,9 @@ impl<'a> Batcher<'a> {
                 self.open()?;
             } else {
                 self.length += separator as u64;
-                if start == 0 && separator == 1 {
-                    // The comma behind the last record of the chunk before.
-                    self.write(Some(b","))?;
+                if let (0, Some(byte)) = (start, self.separator) {
+                    // What stands behind the last record of the chunk before.
+                    self.write(Some(&[byte]))?;
                 }
             }
             self.length += size;
@@ -121,7 +135,7 @@ impl<'a> Batcher<'a> {
     ///
     /// # Errors
     /// Those of the spool and of `done`.
-    pub fn finish(mut self) -> io::Result<u64> {
+    pub fn finish(&mut self) -> io::Result<u64> {
         if self.records > 0 {
             self.close()?;
         }

@@ -1,6 +1,8 @@
 //! The header contract: which columns a mapping needs, and what the file has.
 
-use super::spec::{Column, MappingSpec, Origin, TemplatePart, UnknownColumns};
+use std::collections::BTreeMap;
+
+use super::spec::{Column, ControlRule, LookupTable, MappingSpec, UnknownColumns, ValueKind};
 use super::text;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::format::csv::Place;
@@ -19,6 +21,10 @@ pub(super) struct Header {
     pub(super) place: Place,
     /// The names come from the file and not from the mapping.
     pub(super) from_file: bool,
+    /// Cells before the first column of every row: those of a tape.
+    pub(super) offset: usize,
+    /// `LAYOUT.COLUMN` of header lines, with the cell.
+    pub(super) declared: BTreeMap<String, String>,
 }
 
 impl Header {
@@ -27,6 +33,14 @@ impl Header {
         match column {
             Column::Name(name) => self.names.iter().position(|known| known == name),
             Column::Position(position) => (*position as usize).checked_sub(1).filter(|at| *at < self.width),
+        }
+    }
+
+    /// The cell of a header line that `column` names.
+    pub(super) fn declared(&self, column: &Column) -> Option<&str> {
+        match column {
+            Column::Name(name) => self.declared.get(name).map(String::as_str),
+            Column::Position(_) => None,
         }
     }
 
@@ -41,9 +55,9 @@ impl Header {
     /// Checks the contract; the result is a warning, if there is something to say.
     pub(super) fn check(&self, spec: &MappingSpec) -> Result<Option<String>, FileFault> {
         let mapped = mapped_columns(spec);
-        self.check_duplicates(&mapped)?;
-        self.check_missing(&mapped)?;
-        self.check_unknown(&mapped, spec.input.unknown_columns)
+        self.check_duplicates(&mapped.all)?;
+        self.check_missing(&mapped.needed)?;
+        self.check_unknown(&mapped.all, spec.input.unknown_columns)
     }
 
     fn fault(&self, code: RejectCode, column: Option<String>, message: String) -> FileFault {
@@ -73,7 +87,8 @@ impl Header {
     fn check_missing(&self, mapped: &[&Column]) -> Result<(), FileFault> {
         let mut missing: Vec<&Column> = Vec::new();
         for column in mapped.iter().copied() {
-            if self.find(column).is_none() && !missing.contains(&column) {
+            let found = self.find(column).is_some() || self.declared(column).is_some();
+            if !found && !missing.contains(&column) {
                 missing.push(column);
             }
         }
@@ -124,22 +139,41 @@ impl Header {
     }
 }
 
-/// Every column that fields and conditions read, in the order of the mapping.
-fn mapped_columns(spec: &MappingSpec) -> Vec<&Column> {
-    let mut columns = Vec::new();
+/// The columns that a mapping reads.
+pub(super) struct MappedColumns<'a> {
+    /// All of them, in the order of the mapping.
+    pub(super) all: Vec<&'a Column>,
+    /// Those that must be in the file.
+    pub(super) needed: Vec<&'a Column>,
+}
+
+/// Every column that fields, conditions, groups, lookups and controls read.
+pub(super) fn mapped_columns(spec: &MappingSpec) -> MappedColumns<'_> {
+    let mut needed = Vec::new();
+    let mut optional = Vec::new();
     for field in &spec.fields {
-        match &field.origin {
-            Origin::From(column) => columns.push(column),
-            Origin::FirstOf(several) => columns.extend(several),
-            Origin::Template(parts) => columns.extend(parts.iter().filter_map(|part| match part {
-                TemplatePart::Cell(column) => Some(column),
-                TemplatePart::Text(_) => None,
-            })),
-            Origin::Value(_) | Origin::Auto(_) => {}
+        let columns = if field.optional_column { &mut optional } else { &mut needed };
+        columns.extend(field.origin.columns());
+        needed.extend(field.when.iter().map(|condition| &condition.column));
+        if let ValueKind::Number(number) = &field.kind {
+            needed.extend(number.negative_when.iter().map(|condition| &condition.column));
         }
     }
-    columns.extend(spec.skip_when.iter().map(|condition| &condition.column));
-    columns
+    needed.extend(&spec.record.group_by);
+    needed.extend(spec.record.skip_when.iter().map(|condition| &condition.column));
+    needed.extend(spec.lookups.values().filter_map(|lookup| match &lookup.table {
+        LookupTable::SameFile(column) => Some(column),
+        LookupTable::Entries(_) => None,
+    }));
+    for control in &spec.controls {
+        needed.extend(control.only.iter().map(|condition| &condition.column));
+        if let ControlRule::Sum { column, .. } | ControlRule::Hash { column, .. } = &control.rule {
+            needed.push(column);
+        }
+    }
+    let mut all = needed.clone();
+    all.extend(optional);
+    MappedColumns { all, needed }
 }
 
 /// The known name that is close to `name`, when there is exactly one.

@@ -1,9 +1,10 @@
 //! Code tables.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use super::plan::Encoded;
-use super::spec::{LookupSpec, OnMissing};
+use super::spec::{LookupSpec, LookupTable, OnMissing};
 
 /// Up to this many entries a walk is quicker than a hash.
 const FEW: usize = 8;
@@ -15,6 +16,8 @@ pub(super) struct Lookup {
     pub(super) source: String,
     pub(super) on_missing: OnMissing,
     ignore_case: bool,
+    /// The value must stand in a column of the same file, which is known at its end only.
+    pub(super) same_file: bool,
     few: Vec<(String, Encoded)>,
     many: HashMap<String, Encoded>,
 }
@@ -22,14 +25,20 @@ pub(super) struct Lookup {
 impl Lookup {
     pub(super) fn new(name: &str, spec: &LookupSpec) -> Self {
         let key = |key: &String| if spec.ignore_case { key.to_lowercase() } else { key.clone() };
-        let entries = spec.entries.iter().map(|(from, to)| (key(from), Encoded::new(to)));
-        let small = spec.entries.len() <= FEW;
+        let none = BTreeMap::new();
+        let (table, same_file) = match &spec.table {
+            LookupTable::Entries(entries) => (entries, false),
+            LookupTable::SameFile(_) => (&none, true),
+        };
+        let entries = table.iter().map(|(from, to)| (key(from), Encoded::new(to)));
+        let small = table.len() <= FEW;
         let (few, many) = if small { (entries.collect(), HashMap::new()) } else { (Vec::new(), entries.collect()) };
         Self {
             name: name.to_owned(),
             source: spec.source.clone(),
             on_missing: spec.on_missing,
             ignore_case: spec.ignore_case,
+            same_file,
             few,
             many,
         }
@@ -45,6 +54,11 @@ impl Lookup {
             return self.exact(&key.to_lowercase());
         }
         self.exact(key)
+    }
+
+    /// The key as it is compared.
+    pub(super) fn folded<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        if self.ignore_case { key.to_lowercase().into() } else { key.into() }
     }
 
     #[inline]

@@ -1,20 +1,32 @@
 //! Rows → payload bytes, by a compiled plan. Bad data is a value: a fault of a field, never an error of the program.
 
 pub mod batch;
-mod check;
 pub mod chunk;
+pub mod claim;
 mod clean;
+mod condition;
 mod date;
 mod facts;
+mod group;
 mod header;
+mod kept;
+mod limits;
 mod lookup;
+pub mod mask;
+pub mod moment;
 mod number;
 pub mod plan;
 mod record;
+mod rule;
+mod shape;
 pub mod spec;
+mod special;
+pub mod tally;
 mod text;
+mod text_format;
 mod value;
 mod version;
+mod warned;
 mod write;
 
 pub use facts::{Facts, key_facts};

@@ -130,6 +130,16 @@ impl Number {
         Ok(Self { amount, length, decimals, negative })
     }
 
+    /// The number whose last `decimals` digits are decimals; `None` when it was written with a decimal mark.
+    pub(super) fn implied(self, decimals: u32) -> Option<Self> {
+        (self.decimals == 0).then_some(Self { decimals: decimals as usize, ..self })
+    }
+
+    /// The number below zero.
+    pub(super) fn negated(self) -> Self {
+        Self { negative: true, ..self }
+    }
+
     /// Number of decimals as written.
     pub(super) fn decimals(&self) -> usize {
         self.decimals
@@ -327,5 +337,9 @@ mod tests {
             [1, 0, 3, 0]
         );
         assert_eq!(number("-12.340").decimal(), "-12.34".parse().unwrap());
+        let mut out = Vec::new();
+        number("0000000002500").implied(2).unwrap().negated().write(&mut out, None);
+        assert_eq!(String::from_utf8(out).unwrap(), "-25.00");
+        assert_eq!(number("1.5").implied(2), None);
     }
 }

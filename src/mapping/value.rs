@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use rust_decimal::Decimal;
 
 use super::date::{DateFormat, Day};
+use super::moment::{Moment, iso_time, read_time};
 use super::number::{MAX_DIGITS, Marks, Number, Unread};
 use super::plan::Encoded;
-use super::spec::{Constant, InputSpec, ValueKind};
-use super::{text, write};
+use super::spec::{Constant, InputSpec, TextFormat, ValueKind};
+use super::{text, text_format, write};
 use crate::domain::reject::RejectCode;
 
 /// Why a field has no value; becomes a reject. Boxed, so that the results of the hot path stay small.
@@ -57,6 +58,8 @@ pub(super) enum Typed<'a> {
     Number { number: Number, decimals: Option<u32> },
     Minor { number: Number, units: u32 },
     Date(Day),
+    Time(NaiveTime),
+    Moment(Moment),
     Boolean(bool),
     Constant(&'a Encoded),
     Line(u64),
@@ -66,20 +69,38 @@ pub(super) enum Typed<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Text,
+    Formatted(TextFormat),
     Integer,
     Number(Option<u32>),
     Minor(u32),
-    Date { format: DateFormat, written: String },
+    /// A whole number of which the last `implied` digits are decimals.
+    Implied {
+        implied: u32,
+        decimals: Option<u32>,
+        minor: Option<u32>,
+    },
+    Date {
+        format: DateFormat,
+        written: String,
+    },
+    Time(String),
+    Moment(String),
     Boolean,
 }
 
 impl Kind {
     pub(super) fn new(kind: &ValueKind) -> Self {
         match kind {
-            ValueKind::Text => Self::Text,
+            ValueKind::Text(TextFormat::Any) => Self::Text,
+            ValueKind::Text(format) => Self::Formatted(*format),
             ValueKind::Integer => Self::Integer,
-            ValueKind::Number { decimals } => Self::Number(*decimals),
-            ValueKind::MinorUnits(units) => Self::Minor(*units),
+            ValueKind::Number(format) => match (format.implied, format.minor_units) {
+                (Some(implied), minor) => Self::Implied { implied, decimals: format.decimals, minor },
+                (None, Some(units)) => Self::Minor(units),
+                (None, None) => Self::Number(format.decimals),
+            },
+            ValueKind::Time { format } => Self::Time(format.clone()),
+            ValueKind::Datetime { format } => Self::Moment(format.clone()),
             ValueKind::Date { format } => Self::Date { format: DateFormat::new(format), written: format.clone() },
             ValueKind::Boolean => Self::Boolean,
         }
@@ -111,7 +132,13 @@ impl Notation {
         match (kind, found) {
             (Kind::Text, Found::Text { text, plain }) => Ok(Typed::Text { text, plain }),
             (Kind::Text, Found::Constant(constant)) => Ok(Typed::Constant(constant)),
-            (Kind::Text, Found::Line(line)) => Ok(Typed::Line(line)),
+            (Kind::Text | Kind::Formatted(_), Found::Line(line)) => Ok(Typed::Line(line)),
+            (Kind::Formatted(format), Found::Text { text, plain }) => {
+                text_format::read(*format, text).map(|()| Typed::Text { text, plain })
+            }
+            (Kind::Formatted(format), Found::Constant(constant)) => {
+                text_format::read(*format, constant.text()).map(|()| Typed::Constant(constant))
+            }
             (kind, Found::Text { text, .. }) => self.read(kind, text, &self.marks),
             (Kind::Boolean, Found::Constant(Encoded { constant: Constant::Boolean(value), .. })) => {
                 Ok(Typed::Boolean(*value))
@@ -133,7 +160,7 @@ impl Notation {
     #[inline(always)]
     fn read<'a>(&self, kind: &Kind, text: &str, marks: &Marks) -> Result<Typed<'a>, Box<Refusal>> {
         match kind {
-            Kind::Text => Ok(Typed::Text { text: "", plain: true }),
+            Kind::Text | Kind::Formatted(_) => Ok(Typed::Text { text: "", plain: true }),
             Kind::Integer => match Number::read(text, marks) {
                 Ok(number) if number.decimals() == 0 => Ok(Typed::Number { number, decimals: None }),
                 Err(Unread::TooLong) => Err(too_many_digits(RejectCode::BadInteger, text)),
@@ -152,10 +179,23 @@ impl Notation {
                 fits(&number, Some(*units), text)?;
                 Ok(Typed::Minor { number, units: *units })
             }
-            Kind::Date { format, written } => format.read(text).map(Typed::Date).ok_or_else(|| {
-                let message = format!("{} is not a date in the format `{written}`{}", text::shown(text), blanks(text));
-                Refusal::new(RejectCode::BadDate, message)
-            }),
+            Kind::Implied { implied, decimals, minor } => {
+                let number = read_number(text, marks)?.implied(*implied).ok_or_else(|| with_decimals(text))?;
+                fits(&number, minor.or(*decimals), text)?;
+                Ok(match minor {
+                    Some(units) => Typed::Minor { number, units: *units },
+                    None => Typed::Number { number, decimals: *decimals },
+                })
+            }
+            Kind::Time(format) => {
+                read_time(text, format).map(Typed::Time).ok_or_else(|| not_in_format(RejectCode::BadTime, text, format))
+            }
+            Kind::Moment(format) => Moment::read(text, format)
+                .map(Typed::Moment)
+                .ok_or_else(|| not_in_format(RejectCode::BadDatetime, text, format)),
+            Kind::Date { format, written } => {
+                format.read(text).map(Typed::Date).ok_or_else(|| not_in_format(RejectCode::BadDate, text, written))
+            }
             Kind::Boolean => self.read_boolean(text).map(Typed::Boolean),
         }
     }
@@ -197,6 +237,22 @@ fn fits(number: &Number, decimals: Option<u32>, text: &str) -> Result<(), Box<Re
 }
 
 #[cold]
+fn not_in_format(code: RejectCode, text: &str, format: &str) -> Box<Refusal> {
+    let noun = match code {
+        RejectCode::BadDate => "a date",
+        RejectCode::BadTime => "a time",
+        _ => "a date and time",
+    };
+    Refusal::new(code, format!("{} is not {noun} in the format `{format}`{}", text::shown(text), blanks(text)))
+}
+
+#[cold]
+fn with_decimals(text: &str) -> Box<Refusal> {
+    let message = format!("{} has a decimal mark, and `implied_decimals` wants digits only", text::shown(text));
+    Refusal::new(RejectCode::BadNumber, message)
+}
+
+#[cold]
 fn too_many_digits(code: RejectCode, text: &str) -> Box<Refusal> {
     Refusal::new(
         code,
@@ -220,6 +276,8 @@ impl Typed<'_> {
             Self::Number { number, decimals } => number.write(out, *decimals),
             Self::Minor { number, units } => number.write_minor(out, *units),
             Self::Date(day) => day.write(out),
+            Self::Time(time) => write::plain_string(out, &iso_time(*time)),
+            Self::Moment(moment) => write::plain_string(out, &moment.iso()),
             Self::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Self::Constant(constant) => out.extend_from_slice(&constant.json),
             Self::Line(line) => out.extend_from_slice(line.to_string().as_bytes()),
@@ -251,7 +309,16 @@ impl Typed<'_> {
             Self::Constant(constant) => constant.text().parse().ok(),
             Self::Line(line) => Some(Decimal::from(*line)),
             Self::Text { text, .. } => text.parse().ok(),
-            Self::Date(_) | Self::Boolean(_) => None,
+            Self::Date(_) | Self::Time(_) | Self::Moment(_) | Self::Boolean(_) => None,
+        }
+    }
+
+    /// The amount below zero; other values as they are.
+    pub(super) fn negated(self) -> Self {
+        match self {
+            Self::Number { number, decimals } => Self::Number { number: number.negated(), decimals },
+            Self::Minor { number, units } => Self::Minor { number: number.negated(), units },
+            other => other,
         }
     }
 
@@ -259,6 +326,7 @@ impl Typed<'_> {
     pub(super) fn date(&self) -> Option<NaiveDate> {
         match self {
             Self::Date(day) => day.date(),
+            Self::Moment(moment) => Some(moment.local().date()),
             Self::Constant(constant) => constant.text().parse().ok(),
             _ => None,
         }

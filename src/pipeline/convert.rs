@@ -1,31 +1,36 @@
-//! Convert: a landed file → payload bodies on disk, rejects and counts. Nothing is sent here, and a repeat gives the same bytes.
+//! Convert: a landed file → records, rejects and counts. Nothing is sent here, and a repeat gives the same bytes.
 //!
-//! A splitter thread cuts the file into chunks, `threads` workers map them, and the caller's thread puts the results together
-//! in the order of the file. Chunk `n` goes to worker `n % threads`, so the order needs no sorting; buffers go round, so memory
-//! does not grow with the file; and a channel that closes ends every thread, so an error is never a hang.
+//! `begin` opens the file: it decodes text, unpacks other formats onto a tape, and compiles the plan. `flow` lets a splitter cut
+//! the rows into chunks, workers map them, and the caller's thread put the results together in the order of the file. Records
+//! that only the end of the file can judge wait on a `stage` until `verdict` knows which of them stay.
+
+mod begin;
+mod flow;
+pub mod reject_file;
+mod sorter;
+mod stage;
+mod verdict;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::panic::resume_unwind;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::thread::{self, ScopedJoinHandle};
+use std::path::Path;
 
+use self::begin::Begun;
+use self::flow::{Assembly, flow};
+use crate::domain::control::{ControlResult, Previous};
 use crate::domain::file::{ByteCounts, RowCounts};
 use crate::domain::job::{BatchRule, EmptyFile};
 use crate::domain::reject::{FileFault, Reject, RejectCode};
-use crate::format::csv::Dialect;
-use crate::format::csv::split::{Piece, Splitter};
+use crate::format::layout::{FoundLine, LayoutSpec, Occurs};
 pub use crate::mapping::Facts;
+use crate::mapping::batch::Batcher;
 pub use crate::mapping::batch::SpooledBatch;
-use crate::mapping::batch::{Batcher, is_alone};
-use crate::mapping::chunk::{Load, LookupMisses, Worker};
-use crate::mapping::plan::Plan;
-use crate::mapping::spec::MappingSpec;
+use crate::mapping::chunk::{Mapped, RowWarning};
+use crate::mapping::spec::{ColumnPlace, Format, MappingSpec};
+use crate::mapping::tally::{DeclaredCell, results};
 
 /// Usual size of a chunk in bytes: it and what is made of it stay in the caches.
 const CHUNK: usize = 256 << 10;
-/// More workers than this wait for the splitter.
-const MOST_THREADS: usize = 16;
 
 /// What is converted, and how.
 pub struct ConvertInput<'a> {
@@ -37,41 +42,124 @@ pub struct ConvertInput<'a> {
     pub spec: &'a MappingSpec,
     /// What `auto` recipes know.
     pub facts: &'a Facts,
-    /// How records become bodies.
-    pub batch: &'a BatchRule,
     /// What a file without rows means.
     pub empty_file: Option<EmptyFile>,
     /// Number of mapping threads; the result does not depend on it.
     pub threads: usize,
+    /// Folder for files without a name; `None`: the system's.
+    pub scratch: Option<&'a Path>,
+    /// What controls need to know of the file before.
+    pub previous: &'a Previous,
     /// Called with the number of bytes done.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
 
 /// What came of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Converted {
     /// What became of the rows (law 1).
     pub rows: RowCounts,
-    /// Where the bytes went (law 3); `None` when the file was not read to its end.
+    /// Where the bytes went (law 3); `None` when the file was not read to its end, and for workbooks.
     pub bytes: Option<ByteCounts>,
     /// Number of records.
     pub made: u64,
+    /// Rejected records: groups of rows, or single rows.
+    pub rejected_records: u64,
     /// The bodies in the spool, in order.
     pub batches: Vec<SpooledBatch>,
     /// A fault of the whole file: nothing of it may be sent, and what is in the spool and the index is waste.
     pub fault: Option<FileFault>,
+    /// More faults of the whole file.
+    pub further_faults: Vec<FileFault>,
+    /// The controls of a file that was read to its end.
+    pub controls: Vec<ControlResult>,
+    /// What `[changes]` found.
+    pub changes: Option<ChangeCounts>,
     /// What people should know though the file is good.
     pub warnings: Vec<String>,
+    /// The first rows that a warning is about.
+    pub row_warnings: Vec<RowWarning>,
 }
 
-/// Where the row of a record is in the file. Entry `n` of the index file belongs to record `n`.
+/// What `[changes]` found in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// Keys whose state was known before.
+    pub known: u64,
+    /// Records with a new key.
+    pub new: u64,
+    /// Records that differ from the last accepted state.
+    pub changed: u64,
+    /// Records that do not.
+    pub unchanged: u64,
+    /// Known keys that are not in the file.
+    pub disappeared: u64,
+}
+
+/// The last accepted states of a job's records.
+pub trait KnownStates {
+    /// Number of keys.
+    fn known(&mut self) -> io::Result<u64>;
+
+    /// The state of a key.
+    fn state(&mut self, key: &str) -> io::Result<Option<[u8; 32]>>;
+
+    /// Notes the state that record `record` of this file will have once it is accepted.
+    fn will_be(&mut self, record: u64, key: &str, state: &[u8; 32]) -> io::Result<()>;
+}
+
+/// Where records go, in the order of the file.
+pub trait RecordSink {
+    /// What stands behind each record in `Mapped::out`.
+    fn separator(&self) -> Option<u8>;
+
+    /// Takes records.
+    ///
+    /// # Errors
+    /// Those of writing.
+    fn add(&mut self, mapped: &Mapped) -> io::Result<()>;
+
+    /// Ends; the number of records.
+    ///
+    /// # Errors
+    /// Those of writing.
+    fn finish(&mut self) -> io::Result<u64>;
+}
+
+impl RecordSink for Batcher<'_> {
+    fn separator(&self) -> Option<u8> {
+        Self::separator(self)
+    }
+
+    fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
+        Self::add(self, mapped)
+    }
+
+    fn finish(&mut self) -> io::Result<u64> {
+        Self::finish(self)
+    }
+}
+
+/// Where the results go.
+pub struct Sinks<'a> {
+    /// Records.
+    pub records: &'a mut dyn RecordSink,
+    /// An `IndexEntry` for each record.
+    pub index: &'a mut dyn Write,
+    /// Rejects, in the order of the file.
+    pub reject: &'a mut dyn FnMut(Reject) -> io::Result<()>,
+    /// The last accepted states; `None`: every record is new.
+    pub states: Option<&'a mut dyn KnownStates>,
+}
+
+/// Where the rows of a record are in the file. Entry `n` of the index file belongs to record `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexEntry {
-    /// Physical line the row starts on.
+    /// Physical line the first row starts on.
     pub row: u64,
     /// Offset of its start in the file.
     pub byte: u64,
-    /// Its length in bytes without the line end.
+    /// Length of the rows in bytes without the last line end.
     pub length: u64,
 }
 
@@ -87,8 +175,16 @@ impl IndexEntry {
         use std::os::unix::fs::FileExt as _;
         let mut words = [[0_u8; 8]; 3];
         file.read_exact_at(words.as_flattened_mut(), record * Self::SIZE as u64)?;
-        let [row, byte, length] = words.map(u64::from_le_bytes);
-        Ok(Self { row, byte, length })
+        Ok(Self::parse(words.as_flattened()))
+    }
+
+    /// The entry at the beginning of these bytes.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let number = |at: usize| {
+            let word = bytes.get(at * 8..at * 8 + 8).and_then(|word| word.try_into().ok());
+            word.map_or(0, u64::from_le_bytes)
+        };
+        Self { row: number(0), byte: number(1), length: number(2) }
     }
 }
 
@@ -99,6 +195,7 @@ impl IndexEntry {
 /// Those of reading, of writing and of `reject`. A bad file is no error but a `fault`.
 pub fn convert(
     input: ConvertInput<'_>,
+    batch: &BatchRule,
     spool: &mut dyn Write,
     index: &mut dyn Write,
     reject: &mut dyn FnMut(Reject) -> io::Result<()>,
@@ -108,69 +205,61 @@ pub fn convert(
         batches.push(batch);
         Ok(())
     };
-    let mut converted = convert_each(input, spool, index, reject, &mut keep)?;
+    let mut batcher = Batcher::new(batch, input.spec.output.format, spool, &mut keep);
+    let mut converted = convert_to(input, Sinks { records: &mut batcher, index, reject, states: None })?;
+    drop(batcher);
     if converted.fault.is_none() {
         converted.batches = batches;
     }
     Ok(converted)
 }
 
-/// Like `convert`, but each batch is given to `batch` as soon as its body is written, and `batches` of the result is empty. When
-/// the result has a fault, none of them counts.
+/// Converts a file into sinks. When the result has a fault, what went there is waste, except for the rejects.
 ///
 /// # Errors
-/// As for `convert`, and those of `batch`.
-pub fn convert_each(
-    input: ConvertInput<'_>,
-    spool: &mut dyn Write,
-    index: &mut dyn Write,
-    reject: &mut dyn FnMut(Reject) -> io::Result<()>,
-    batch: &mut dyn FnMut(SpooledBatch) -> io::Result<()>,
-) -> io::Result<Converted> {
-    let sinks = Sinks {
-        batcher: Batcher::new(input.batch, spool, batch),
-        index: io::BufWriter::with_capacity(64 << 10, index),
-        reject,
-    };
-    convert_chunks(input, CHUNK, sinks)
+/// As for `convert`.
+pub fn convert_to(input: ConvertInput<'_>, sinks: Sinks<'_>) -> io::Result<Converted> {
+    convert_chunks(input, chunk_size(), sinks)
 }
 
-/// Where results go.
-struct Sinks<'a> {
-    batcher: Batcher<'a>,
-    index: io::BufWriter<&'a mut dyn Write>,
-    reject: &'a mut dyn FnMut(Reject) -> io::Result<()>,
+/// Tests make chunks small with `NIGHTFERRY_TEST_CHUNK`, so that every boundary is crossed.
+fn chunk_size() -> usize {
+    let small = std::env::var("NIGHTFERRY_TEST_CHUNK").ok().and_then(|size| size.parse().ok());
+    small.unwrap_or(CHUNK).clamp(1, CHUNK)
 }
 
 impl Converted {
     fn failed(rows: RowCounts, fault: FileFault, warnings: Vec<String>) -> Self {
         let rows = RowCounts { rejected: rows.read - rows.skipped, used: 0, ..rows };
-        Self { rows, bytes: None, made: 0, batches: Vec::new(), fault: Some(fault), warnings }
+        Self { rows, fault: Some(fault), warnings, ..Self::default() }
     }
 }
 
-/// `convert_each` with chunks of about `chunk` bytes.
-fn convert_chunks(input: ConvertInput<'_>, chunk: usize, mut sinks: Sinks<'_>) -> io::Result<Converted> {
+/// `convert_to` with chunks of about `chunk` bytes.
+fn convert_chunks(input: ConvertInput<'_>, chunk: usize, sinks: Sinks<'_>) -> io::Result<Converted> {
     let (spec, size) = (input.spec, input.size);
-    let begun = match begin(input.file, spec, input.facts, chunk)? {
+    let begun = match begin::begin(&input, chunk)? {
         Ok(begun) => begun,
         Err(fault) => return Ok(Converted::failed(RowCounts::default(), fault, Vec::new())),
     };
-    let Begun { splitter, plan, bytes, nothing, warning } = begun;
-    let mut warnings: Vec<String> = warning.into_iter().collect();
-    let mut sums = Sums { bytes, ..Sums::default() };
+    let Begun { splitter, plan, text_of, bytes, nothing, warnings: begin_warnings, lines } = begun;
+    let mut warnings = begin_warnings;
+    let mut assembly = Assembly::new(sinks, spec, bytes, lines, &input)?;
     if let Some(plan) = &plan {
-        let threads = input.threads.clamp(1, MOST_THREADS);
-        let misses = flow(splitter, plan, is_alone(input.batch), threads, &mut sinks, &mut sums, input.progress)?;
-        warnings.extend(misses.warnings(plan));
+        let warned = flow(splitter, plan, text_of, &mut assembly, &input)?;
+        warnings.extend(warned.texts(plan));
+        assembly.row_warnings = warned.rows(plan);
+        assembly.judge(plan)?;
     }
-    let Sums { rows, bytes, fault } = sums;
-    if let Some(fault) = fault {
+    let (mut rows, fault) = (assembly.rows, assembly.fault.take());
+    if let Some(fault) = fault.or_else(|| missing_line(&spec.layouts, spec, &assembly)) {
         return Ok(Converted::failed(rows, fault, warnings));
     }
-    if bytes.total() != size {
-        let message = format!("the file has {} bytes, and {size} were expected", bytes.total());
-        let fault = FileFault { code: RejectCode::SizeMismatch, row: None, byte: bytes.total(), column: None, message };
+    let counted = (spec.input.format != Format::Xlsx).then_some(assembly.bytes);
+    if let Some(counted) = counted.filter(|bytes| bytes.total() != size) {
+        let message = format!("the file has {} bytes, and {size} were expected", counted.total());
+        let fault =
+            FileFault { code: RejectCode::SizeMismatch, row: None, byte: counted.total(), column: None, message };
         return Ok(Converted::failed(rows, fault, warnings));
     }
     if rows.read == 0 {
@@ -179,56 +268,30 @@ fn convert_chunks(input: ConvertInput<'_>, chunk: usize, mut sinks: Sinks<'_>) -
             Err(fault) => return Ok(Converted::failed(rows, fault, warnings)),
         }
     }
-    let made = sinks.batcher.finish()?;
-    sinks.index.flush()?;
-    Ok(Converted { rows, bytes: Some(bytes), made, batches: Vec::new(), fault: None, warnings })
-}
-
-/// A file whose first row has been read.
-struct Begun {
-    splitter: Splitter<File>,
-    /// `None` when there are no rows, not even a header.
-    plan: Option<Plan>,
-    bytes: ByteCounts,
-    /// The file has neither a header nor a row: for the message, what it has instead.
-    nothing: Option<&'static str>,
-    warning: Option<String>,
-}
-
-/// Opens the file, reads the header and compiles the plan.
-fn begin(file: File, spec: &MappingSpec, facts: &Facts, chunk: usize) -> io::Result<Result<Begun, FileFault>> {
-    let dialect = Dialect::new(spec.input.delimiter, spec.input.quote);
-    let mut splitter = match Splitter::open(file, dialect, chunk)? {
-        Ok(splitter) => splitter,
-        Err(fault) => return Ok(Err(fault)),
+    let made = assembly.finish()?;
+    rows = assembly.rows;
+    let controls = controls(spec, &assembly, input.previous);
+    let mut faults = controls.iter().filter(|control| !control.holds).map(control_fault);
+    let (fault, further_faults) = (faults.next(), faults.collect());
+    let mut converted = Converted {
+        rows,
+        bytes: counted,
+        made,
+        rejected_records: assembly.rejected_records,
+        batches: Vec::new(),
+        fault,
+        further_faults,
+        controls,
+        changes: assembly.changes,
+        warnings,
+        row_warnings: assembly.row_warnings,
     };
-    let mut bytes = ByteCounts { preamble: splitter.mark(), ..ByteCounts::default() };
-    let first = match splitter.first_row(spec.input.header)? {
-        Ok(first) => first,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let Some(first) = first else {
-        bytes.blank = splitter.blank();
-        let nothing = match (bytes.blank, bytes.preamble) {
-            (0, 0) => "the file is empty (0 bytes)",
-            (0, _) => "the file is empty (a byte order mark and nothing else)",
-            _ => "the file has blank lines only",
-        };
-        return Ok(Ok(Begun { splitter, plan: None, bytes, nothing: Some(nothing), warning: None }));
-    };
-    if spec.input.header {
-        bytes.preamble += splitter.blank();
-        bytes.header = first.length;
-    } else {
-        bytes.blank = splitter.blank();
+    if converted.fault.is_some() {
+        let RowCounts { read, skipped, .. } = rows;
+        converted.rows = RowCounts { read, skipped, rejected: read - skipped, used: 0 };
+        converted.made = 0;
     }
-    Ok(Plan::new(spec, facts, Some(&first)).map(|(plan, warning)| Begun {
-        splitter,
-        plan: Some(plan),
-        bytes,
-        nothing: None,
-        warning,
-    }))
+    Ok(converted)
 }
 
 /// What a file without rows means: a warning, nothing, or a fault.
@@ -243,161 +306,55 @@ fn without_rows(nothing: Option<&'static str>, rule: Option<EmptyFile>) -> Resul
     }
 }
 
-/// What has been counted.
-#[derive(Default)]
-struct Sums {
-    rows: RowCounts,
-    bytes: ByteCounts,
-    fault: Option<FileFault>,
-}
-
-/// Runs the threads to the end of the file.
-fn flow(
-    splitter: Splitter<File>,
-    plan: &Plan,
-    alone: bool,
-    threads: usize,
-    sinks: &mut Sinks<'_>,
-    sums: &mut Sums,
-    progress: &(dyn Fn(u64) + Sync),
-) -> io::Result<LookupMisses> {
-    let dialect = splitter.dialect();
-    thread::scope(|scope| {
-        let (give_back, free) = mpsc::channel();
-        let loads = 2 * threads + 2;
-        let (mut to_workers, mut from_workers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..threads {
-            let (to_worker, jobs) = mpsc::sync_channel::<Load>(2);
-            let (results, from_worker) = mpsc::sync_channel::<Load>(2);
-            let worker = Worker::new(plan, dialect, alone);
-            workers.push(
-                thread::Builder::new()
-                    .name("map".to_owned())
-                    .spawn_scoped(scope, move || work(worker, &jobs, &results))?,
-            );
-            to_workers.push(to_worker);
-            from_workers.push(from_worker);
+/// A trailer that is missing is a file that was cut short; one in the middle is no trailer.
+fn missing_line(layouts: &[LayoutSpec], spec: &MappingSpec, assembly: &Assembly<'_>) -> Option<FileFault> {
+    if spec.input.format != Format::Csv {
+        return None;
+    }
+    let fault = |line: Option<&FoundLine>, message: String| {
+        let (row, byte) = (line.map(|line| line.line), line.map_or(0, |line| line.byte));
+        Some(FileFault { code: RejectCode::BadLayout, row, byte, column: None, message })
+    };
+    for layout in layouts.iter().filter(|layout| layout.occurs == Occurs::Last) {
+        let mut found = assembly.lines.iter().filter(|line| line.layout == layout.name);
+        let Some(line) = found.next() else {
+            return fault(None, format!("the file has no line of `{}`: it may have been cut short", layout.name));
+        };
+        if let Some(second) = found.next() {
+            return fault(Some(second), format!("a second line of `{}`", layout.name));
         }
-        let reader = thread::Builder::new()
-            .name("split".to_owned())
-            .spawn_scoped(scope, move || split(splitter, loads, &to_workers, &free))?;
-        let assembled = assemble(&from_workers, &give_back, sinks, sums, progress);
-        // Whatever happened, the others end now: their channels are closed.
-        drop((from_workers, give_back));
-        let read = join(reader)?;
-        let misses = workers.into_iter().map(join).collect::<io::Result<Vec<_>>>()?;
-        assembled?;
-        sums.fault = read?;
-        let mut all = LookupMisses::default();
-        misses.into_iter().for_each(|misses| all.add(misses));
-        Ok(all)
-    })
-}
-
-/// Waits for a thread. A panic in it becomes an error here.
-fn join<T>(thread: ScopedJoinHandle<'_, T>) -> io::Result<T> {
-    thread.join().map_err(|panic| match panic.downcast::<String>() {
-        Ok(words) => io::Error::other(format!("a mapping thread stopped: {words}")),
-        Err(panic) => match panic.downcast::<&'static str>() {
-            Ok(words) => io::Error::other(format!("a mapping thread stopped: {words}")),
-            Err(panic) => resume_unwind(panic),
-        },
-    })
-}
-
-/// The splitter thread: the result is a fault that ends the file early.
-fn split(
-    mut splitter: Splitter<File>,
-    most: usize,
-    workers: &[SyncSender<Load>],
-    free: &Receiver<Load>,
-) -> io::Result<Option<FileFault>> {
-    let mut loads = Loads { idle: Vec::new(), made: 0, most, free };
-    for worker in workers.iter().cycle() {
-        let Some(mut load) = loads.take() else { break };
-        match splitter.next(&mut load.data)? {
-            Piece::Chunk(place) => (load.place, load.long) = (place, None),
-            Piece::TooLong(long) => (load.place, load.long) = (long.place, Some(long)),
-            Piece::Fault(fault) => return Ok(Some(fault)),
-            Piece::End => break,
-        }
-        // A chunk with a very long row travels alone, so that memory holds one of its kind.
-        let huge = load.data.len() > 4 * CHUNK;
-        if (huge && !loads.await_others(1)) || worker.send(load).is_err() || (huge && !loads.await_others(0)) {
-            break;
+        if assembly.last_row > line.line {
+            let message = format!("rows stand behind the line of `{}` on line {}", layout.name, line.line);
+            return fault(Some(line), message);
         }
     }
-    Ok(None)
+    None
 }
 
-/// The loads of a file: a fixed number of them goes round.
-struct Loads<'a> {
-    idle: Vec<Load>,
-    made: usize,
-    most: usize,
-    free: &'a Receiver<Load>,
+fn controls(spec: &MappingSpec, assembly: &Assembly<'_>, previous: &Previous) -> Vec<ControlResult> {
+    let declared = |wanted: &crate::mapping::spec::Declared| {
+        let line = assembly.lines.iter().find(|line| line.layout == wanted.layout)?;
+        let text = line.cells.iter().find(|(name, _)| *name == wanted.column).map(|(_, cell)| cell.clone())?;
+        let layout = spec.layouts.iter().find(|layout| layout.name == wanted.layout)?;
+        let width =
+            layout.columns.iter().find(|column| column.name == wanted.column).and_then(|column| match column.place {
+                ColumnPlace::Characters(from, to) => Some(to - from + 1),
+                ColumnPlace::Cell(_) => None,
+            });
+        Some(DeclaredCell { text, width })
+    };
+    results(&spec.controls, &assembly.tallies, &spec.input, &declared, previous)
 }
 
-impl Loads<'_> {
-    /// An idle load, or a new one, or the next that comes back; `None` when none will.
-    fn take(&mut self) -> Option<Load> {
-        if let Some(load) = self.idle.pop().or_else(|| self.free.try_recv().ok()) {
-            return Some(load);
-        }
-        if self.made < self.most {
-            self.made += 1;
-            return Some(Load::default());
-        }
-        self.free.recv().ok()
+fn control_fault(control: &ControlResult) -> FileFault {
+    let title = if control.title.is_empty() { &control.id } else { &control.title };
+    FileFault {
+        code: RejectCode::Control(control.id.as_str().into()),
+        row: None,
+        byte: 0,
+        column: None,
+        message: format!("{title}: expected {}, found {}", control.expected, control.found),
     }
-
-    /// Waits until only `under_way` loads are not idle; `false` when they will not come back.
-    fn await_others(&mut self, under_way: usize) -> bool {
-        while self.idle.len() + under_way < self.made {
-            match self.free.recv() {
-                Ok(load) => self.idle.push(load),
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-}
-
-/// A worker thread.
-fn work(mut worker: Worker<'_>, jobs: &Receiver<Load>, results: &SyncSender<Load>) -> LookupMisses {
-    while let Ok(mut load) = jobs.recv() {
-        worker.map(&mut load);
-        if results.send(load).is_err() {
-            break;
-        }
-    }
-    worker.misses()
-}
-
-/// Takes the results in the order of the file until there are no more.
-fn assemble(
-    workers: &[Receiver<Load>],
-    give_back: &Sender<Load>,
-    sinks: &mut Sinks<'_>,
-    sums: &mut Sums,
-    progress: &(dyn Fn(u64) + Sync),
-) -> io::Result<()> {
-    for worker in workers.iter().cycle() {
-        let Ok(mut load) = worker.recv() else { break };
-        for reject in load.rejects() {
-            (sinks.reject)(reject)?;
-        }
-        sinks.batcher.add(&load.mapped)?;
-        sinks.index.write_all(&load.mapped.index)?;
-        sums.rows += load.mapped.rows;
-        sums.bytes.rows += load.mapped.row_bytes;
-        sums.bytes.blank += load.mapped.blank_bytes;
-        progress(load.end());
-        load.shrink(2 * CHUNK);
-        // The splitter may have ended already.
-        let _ = give_back.send(load);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::collect::{self, LandFault};
 use super::error::looked_for;
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
+use crate::domain::control::Previous;
 use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
 use crate::domain::job::IfNone;
 use crate::domain::name::RunId;
@@ -175,13 +176,14 @@ impl DryRun {
             batch: &order.job.target.batch,
             empty_file: order.job.source.empty_file,
             progress: &tell,
+            previous: &Previous::default(),
         };
         let converted = tokio::task::block_in_place(|| map_file(artifacts, &map_order))?;
-        (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings);
+        (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings.clone());
         for reject in read_rejects(&artifacts.rejects).map_err(RunError::Spool)? {
             self.count(row, &reject.map_err(RunError::Spool)?);
         }
-        let fault = converted.fault.or_else(|| gate::check(&converted.rows, &order.mapping.limits));
+        let fault = converted.fault.clone().or_else(|| gate::check(&converted, &order.mapping.limits));
         if let Some(fault) = fault {
             (row.rows.rejected, row.rows.used) = (row.rows.read - row.rows.skipped, 0);
             self.fail(row, &fault);
@@ -194,10 +196,10 @@ impl DryRun {
     }
 
     fn count(&mut self, file: &FileRow, reject: &Reject) {
-        let code = reject.code.word();
-        match self.causes.iter_mut().find(|(seen, _, _)| seen == code) {
+        let code = reject.code.word().into_owned();
+        match self.causes.iter_mut().find(|(seen, _, _)| *seen == code) {
             Some((_, _, count)) => *count += 1,
-            None => self.causes.push((code.to_owned(), "mapping".to_owned(), 1)),
+            None => self.causes.push((code.clone(), "mapping".to_owned(), 1)),
         }
         if self.examples.len() < MOST_EXAMPLES {
             let column = reject.column.as_ref().map(|column| format!("  {column}")).unwrap_or_default();
@@ -211,10 +213,10 @@ impl DryRun {
     }
 
     fn fail(&mut self, row: &mut FileRow, fault: &FileFault) {
-        (row.state, row.reason) = (FileState::Failed, Some(fault.code));
+        (row.state, row.reason) = (FileState::Failed, Some(fault.code.clone()));
         let line = fault.row.map(|row| format!(":{row}")).unwrap_or_default();
         self.run.error.get_or_insert(RunFault {
-            code: fault.code.word().to_owned(),
+            code: fault.code.word().into_owned(),
             message: format!("{}: {}{line}: {}", row.job, shown_name(&row.name), fault.message),
             hint: None,
         });

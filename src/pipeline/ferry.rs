@@ -15,6 +15,7 @@ use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::remote_thread::RemoteThread;
 use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
 use crate::config::project::Pinned;
+use crate::domain::control::Previous;
 use crate::domain::delivery::SealedBatch;
 use crate::domain::file::{FileState, shown_name};
 use crate::domain::job::{Afterwards, BatchRule, SeenBefore};
@@ -329,6 +330,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             batch: &self.batch,
             empty_file: self.order.job.source.empty_file,
             progress: &tell,
+            previous: &Previous::default(),
         };
         tokio::task::block_in_place(|| map_file(artifacts, &order))
     }
@@ -337,7 +339,7 @@ impl<'a, T: Target> Ferry<'a, T> {
     fn map_and_seal(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         let converted = self.convert(file, &artifacts)?;
-        let fault = converted.fault.clone().or_else(|| gate::check(&converted.rows, &self.spec.limits));
+        let fault = converted.fault.clone().or_else(|| gate::check(&converted, &self.spec.limits));
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
@@ -375,7 +377,7 @@ impl<'a, T: Target> Ferry<'a, T> {
     ) -> Result<(), RunError> {
         let line = fault.row.map(|row| format!(":{row}")).unwrap_or_default();
         self.file_fault.get_or_insert(RunFault {
-            code: fault.code.word().to_owned(),
+            code: fault.code.word().into_owned(),
             message: format!("{}: {}{line}: {}", self.order.job.name, shown_name(&file.name), fault.message),
             hint: Some(format!(
                 "nothing of this file was sent; `nightferry rejects {}` lists what is wrong",

@@ -2,26 +2,33 @@
 
 use rust_decimal::Decimal;
 
-use crate::domain::file::RowCounts;
+use super::convert::Converted;
 use crate::domain::reject::{FileFault, RejectCode};
-use crate::mapping::spec::RejectLimits;
+use crate::mapping::spec::{RejectLimits, RejectUnit};
 
 /// The fault of a file whose rejects exceed a limit. Only strictly more than the limit stops it; the first exceeded wins.
-pub fn check(rows: &RowCounts, limits: &RejectLimits) -> Option<FileFault> {
-    if let Some(most) = limits.max_count
-        && rows.rejected > most
-    {
+pub fn check(converted: &Converted, limits: &RejectLimits) -> Option<FileFault> {
+    let rows = &converted.rows;
+    let (noun, rejected, counted) = match limits.unit {
+        RejectUnit::Record => ("records", converted.rejected_records, converted.made + converted.rejected_records),
+        RejectUnit::Row | RejectUnit::File => ("rows", rows.rejected, rows.read - rows.skipped),
+    };
+    if limits.unit == RejectUnit::File && rejected > 0 {
         let message =
-            format!("{} rows were rejected, more than `max_count = {most}` allows: nothing was sent", rows.rejected);
+            format!("{rejected} rows were rejected, and the file is taken whole or not at all: nothing was sent");
         return Some(too_many(message));
     }
-    let counted = rows.read - rows.skipped;
-    let exceeded = Decimal::from(rows.rejected) * Decimal::ONE_HUNDRED > limits.max_percent * Decimal::from(counted);
+    if let Some(most) = limits.max_count.filter(|most| rejected > *most) {
+        let message =
+            format!("{rejected} {noun} were rejected, more than `max_count = {most}` allows: nothing was sent");
+        return Some(too_many(message));
+    }
+    let exceeded = Decimal::from(rejected) * Decimal::ONE_HUNDRED > limits.max_percent * Decimal::from(counted);
     exceeded.then(|| {
-        let percent = (Decimal::from(rows.rejected) * Decimal::ONE_HUNDRED / Decimal::from(counted)).round_dp(2);
+        let percent = (Decimal::from(rejected) * Decimal::ONE_HUNDRED / Decimal::from(counted)).round_dp(2);
         too_many(format!(
-            "{} of {counted} rows were rejected ({percent} %), more than `max_percent = {}` allows: nothing was sent",
-            rows.rejected, limits.max_percent
+            "{rejected} of {counted} {noun} were rejected ({percent} %), more than `max_percent = {}` allows: nothing was sent",
+            limits.max_percent
         ))
     })
 }
@@ -33,14 +40,29 @@ fn too_many(message: String) -> FileFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::file::RowCounts;
 
-    fn rows(read: u64, skipped: u64, rejected: u64) -> RowCounts {
-        RowCounts { read, skipped, rejected, used: read - skipped - rejected }
+    fn rows(read: u64, skipped: u64, rejected: u64) -> Converted {
+        let rows = RowCounts { read, skipped, rejected, used: read - skipped - rejected };
+        Converted { rows, made: rows.used, rejected_records: rejected, ..Converted::default() }
+    }
+
+    #[test]
+    fn records_are_counted_where_they_are_the_unit_and_one_row_stops_a_whole_file() {
+        let mut converted = rows(100, 0, 40);
+        (converted.made, converted.rejected_records) = (30, 1);
+        let limits = |unit| RejectLimits { unit, max_count: None, max_percent: Decimal::new(50, 1) };
+        assert_eq!(check(&converted, &limits(RejectUnit::Record)), None);
+        assert!(check(&converted, &limits(RejectUnit::Row)).is_some());
+        assert_eq!(check(&rows(100, 0, 0), &limits(RejectUnit::File)), None);
+        let fault = check(&rows(100, 0, 1), &limits(RejectUnit::File)).map(|fault| fault.message);
+        let expected = "1 rows were rejected, and the file is taken whole or not at all: nothing was sent";
+        assert_eq!(fault.as_deref(), Some(expected));
     }
 
     #[test]
     fn only_strictly_more_than_the_limit_stops_the_file() {
-        let limits = RejectLimits { max_count: Some(25), max_percent: Decimal::new(50, 1) };
+        let limits = RejectLimits { max_count: Some(25), ..RejectLimits::default() };
         assert_eq!(check(&rows(1000, 0, 25), &limits), None);
         let fault = check(&rows(1000, 0, 26), &limits).map(|fault| fault.message);
         assert_eq!(

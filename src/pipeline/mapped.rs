@@ -6,11 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::RunError;
-use super::convert::{ConvertInput, Converted, SpooledBatch, convert_each};
+use super::convert::reject_file::{read_first_number, read_number, read_reject, read_text, write_part, write_reject};
+use super::convert::{ConvertInput, Converted, Sinks, SpooledBatch, convert_to};
+use crate::domain::control::Previous;
 use crate::domain::job::{BatchRule, EmptyFile};
 use crate::domain::name::Sha256Hex;
-use crate::domain::reject::{Reject, RejectCode};
+use crate::domain::reject::Reject;
 use crate::mapping::Facts;
+use crate::mapping::batch::Batcher;
 use crate::mapping::spec::MappingSpec;
 
 /// The paths of one file within its run's folder.
@@ -63,6 +66,8 @@ pub struct MapOrder<'a> {
     pub batch: &'a BatchRule,
     /// What an empty file means.
     pub empty_file: Option<EmptyFile>,
+    /// What controls need to know of the file before.
+    pub previous: &'a Previous,
     /// Called with the bytes done.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -83,16 +88,25 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
         size,
         spec: order.spec,
         facts: order.facts,
-        batch: order.batch,
         empty_file: order.empty_file,
         threads: std::thread::available_parallelism().map_or(2, usize::from),
         progress: order.progress,
+        scratch: artifacts.landed.parent(),
+        previous: order.previous,
     };
     let mut batches = BufWriter::with_capacity(1 << 16, create(&artifacts.batches)?);
-    let converted =
-        convert_each(input, &mut spool, &mut index, &mut |reject| write_reject(&mut rejects, &reject), &mut |batch| {
-            write_batch(&mut batches, &batch)
-        })?;
+    let mut keep = |batch| write_batch(&mut batches, &batch);
+    let mut batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
+    let converted = convert_to(
+        input,
+        Sinks {
+            records: &mut batcher,
+            index: &mut index,
+            reject: &mut |reject| write_reject(&mut rejects, &reject),
+            states: None,
+        },
+    )?;
+    drop(batcher);
     rejects.flush()?;
     batches.flush()?;
     let index = index.into_inner()?;
@@ -112,14 +126,14 @@ pub fn read_batches(path: &Path) -> io::Result<impl Iterator<Item = io::Result<S
     Ok(std::iter::from_fn(move || read_batch(&mut input).transpose()))
 }
 
-fn write_batch(output: &mut impl Write, batch: &SpooledBatch) -> io::Result<()> {
+fn write_batch(output: &mut dyn Write, batch: &SpooledBatch) -> io::Result<()> {
     for number in [batch.first_record, batch.records, batch.spool_offset, batch.body_length] {
         output.write_all(&number.to_le_bytes())?;
     }
     write_part(output, batch.body_sha256.as_str().as_bytes())
 }
 
-fn read_batch(input: &mut impl Read) -> io::Result<Option<SpooledBatch>> {
+fn read_batch(input: &mut dyn Read) -> io::Result<Option<SpooledBatch>> {
     let Some(first_record) = read_first_number(input)? else { return Ok(None) };
     Ok(Some(SpooledBatch {
         first_record,
@@ -130,69 +144,16 @@ fn read_batch(input: &mut impl Read) -> io::Result<Option<SpooledBatch>> {
     }))
 }
 
-/// The first number of an entry; `None` at the end of the file.
-fn read_first_number(input: &mut impl Read) -> io::Result<Option<u64>> {
-    let mut number = [0; 8];
-    match input.read_exact(&mut number) {
-        Ok(()) => Ok(Some(u64::from_le_bytes(number))),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reads the rejects back, in the order of the file.
 pub fn read_rejects(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Reject>> + use<>> {
     let mut input = BufReader::with_capacity(1 << 16, File::open(path)?);
     Ok(std::iter::from_fn(move || read_reject(&mut input).transpose()))
 }
 
-fn write_reject(output: &mut impl Write, reject: &Reject) -> io::Result<()> {
-    output.write_all(&reject.row.to_le_bytes())?;
-    output.write_all(&reject.byte.to_le_bytes())?;
-    write_part(output, reject.code.word().as_bytes())?;
-    write_part(output, reject.message.as_bytes())?;
-    write_part(output, &reject.raw)?;
-    output.write_all(&[u8::from(reject.column.is_some())])?;
-    write_part(output, reject.column.as_deref().unwrap_or_default().as_bytes())
-}
-
-fn write_part(output: &mut impl Write, part: &[u8]) -> io::Result<()> {
-    output.write_all(&(part.len() as u64).to_le_bytes())?;
-    output.write_all(part)
-}
-
-fn read_reject(input: &mut impl Read) -> io::Result<Option<Reject>> {
-    let Some(row) = read_first_number(input)? else { return Ok(None) };
-    let byte = read_number(input)?;
-    let code = RejectCode::from_word(&read_text(input)?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    let message = read_text(input)?;
-    let raw = read_part(input)?;
-    let mut has_column = [0];
-    input.read_exact(&mut has_column)?;
-    let column = read_text(input)?;
-    let column = (has_column[0] == 1).then_some(column);
-    Ok(Some(Reject { row, byte, column, code, message, raw }))
-}
-
-fn read_number(input: &mut impl Read) -> io::Result<u64> {
-    let mut number = [0; 8];
-    input.read_exact(&mut number)?;
-    Ok(u64::from_le_bytes(number))
-}
-
-fn read_part(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut part = vec![0; read_number(input)? as usize];
-    input.read_exact(&mut part)?;
-    Ok(part)
-}
-
-fn read_text(input: &mut impl Read) -> io::Result<String> {
-    String::from_utf8(read_part(input)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reject::RejectCode;
 
     #[test]
     fn rejects_come_back_as_they_were_written() {
@@ -204,6 +165,7 @@ mod tests {
                 code: RejectCode::BelowMinimum,
                 message: "`0` is below 1".into(),
                 raw: b"a;\xe6;0".to_vec(),
+                masked: Some("a;•;0".into()),
             },
             Reject {
                 row: 18,
@@ -212,6 +174,7 @@ mod tests {
                 code: RejectCode::RaggedRow,
                 message: String::new(),
                 raw: vec![],
+                masked: None,
             },
         ];
         let file = tempfile::NamedTempFile::new().unwrap();

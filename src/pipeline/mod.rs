@@ -11,10 +11,12 @@ pub mod dry_run;
 mod error;
 mod ferry;
 pub mod gate;
+pub mod inline_tests;
 pub mod key;
 pub mod mapped;
 pub mod remote_thread;
 pub mod stop;
+pub mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::Serialize;
+use std::borrow::Cow;
 
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts, shown_name};
 use crate::domain::name::Sha256Hex;
@@ -64,7 +65,7 @@ pub struct FileDocument {
     /// Its state.
     pub state: &'static str,
     /// The reject code of the file.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
     /// Law 3.
     pub bytes: Option<Bytes>,
     /// Law 1.
@@ -156,7 +157,7 @@ impl From<&FileRow> for FileDocument {
             size: file.size,
             sha256: file.sha256.as_ref().map(|hash| hash.as_str().to_owned()),
             state: file.state.word(),
-            reason: file.reason.map(|reason| reason.word()),
+            reason: file.reason.as_ref().map(|reason| reason.word()),
             bytes: file.bytes.map(Bytes::from),
             rows: file.rows.into(),
             records: file.records.into(),

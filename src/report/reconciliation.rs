@@ -129,7 +129,7 @@ impl Reconciliation<'_> {
 }
 
 fn state_of_file(file: &FileRow) -> String {
-    match (file.state, file.reason) {
+    match (file.state, &file.reason) {
         (FileState::PassedOver, _) => "passed over: this content was delivered before".to_owned(),
         (state, Some(reason)) => format!("{}: {reason}", state.word()),
         (state, None) => state.word().to_owned(),

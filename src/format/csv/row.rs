@@ -36,6 +36,18 @@ impl Cells {
         }
     }
 
+    /// Copies the cells of a row into `kept`, so that they outlive their chunk; `text` and `base` are those of the row. The
+    /// copy's own text is `kept`, and its base is 0.
+    pub fn keep(&mut self, kept: &mut String, row: &Cells, text: &str, base: usize) {
+        self.clear();
+        kept.clear();
+        for at in 0..row.len() {
+            let start = kept.len();
+            kept.push_str(row.text(at, text, base));
+            self.push(start, kept.len());
+        }
+    }
+
     fn clear(&mut self) {
         self.bounds.clear();
         self.unescaped.clear();

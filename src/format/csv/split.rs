@@ -12,6 +12,7 @@ use super::quote::{self, Close};
 use super::row::{Cells, Fault, Rows};
 use super::{Dialect, MAX_COLUMNS, MAX_ROW, Place, start};
 use crate::domain::reject::{FileFault, RejectCode};
+use crate::format::encoding::Encoding;
 
 /// How many bytes of a row that is too long are kept to show it.
 const SHOWN: usize = 4096;
@@ -19,8 +20,13 @@ const SHOWN: usize = 4096;
 /// What comes next in the file.
 #[derive(Debug)]
 pub enum Piece {
-    /// Whole rows, in the buffer that was handed in; they start here.
-    Chunk(Place),
+    /// Whole rows, in the buffer that was handed in.
+    Chunk {
+        /// Where they start in the text.
+        place: Place,
+        /// Where they start in the file as it came, in bytes.
+        origin: u64,
+    },
     /// A row above `MAX_ROW`.
     TooLong(LongRow),
     /// The file cannot be read further.
@@ -51,9 +57,11 @@ pub struct FirstRow {
     pub cells: Vec<String>,
 }
 
+/// Where a chunk may be cut, when rows belong together: given whole rows, where the last group in them begins (0: nowhere).
+pub type GroupStart<'a> = Box<dyn FnMut(&[u8], Place) -> usize + Send + 'a>;
+
 /// Cuts a file into chunks.
-#[derive(Debug)]
-pub struct Splitter<R> {
+pub struct Splitter<'a, R> {
     reader: R,
     dialect: Dialect,
     chunk: usize,
@@ -67,17 +75,22 @@ pub struct Splitter<R> {
     mark: u64,
     /// Bytes of blank lines before the first row that were passed over.
     blank: u64,
+    groups: Option<GroupStart<'a>>,
+    /// How the text is measured in bytes of the file as it came; `None`: it is the file.
+    encoding: Option<Encoding>,
+    /// Where `carry` begins in the file as it came.
+    origin: u64,
 }
 
 /// What a look over some bytes that begin with a row has shown.
-struct Seen {
+pub(crate) struct Seen {
     /// The end of the last complete row.
-    cut: usize,
+    pub(crate) cut: usize,
     /// The opening quote of a cell that does not end in these bytes.
     open: Option<usize>,
 }
 
-impl<R: Read + Seek> Splitter<R> {
+impl<'a, R: Read + Seek> Splitter<'a, R> {
     /// Opens a file at its beginning: passes over a byte order mark, refuses UTF-16 and finds out how lines end.
     /// `chunk` is the size of a chunk in bytes, usually.
     ///
@@ -101,7 +114,54 @@ impl<R: Read + Seek> Splitter<R> {
             ended: false,
             mark,
             blank: 0,
+            groups: None,
+            encoding: None,
+            origin: mark,
         }))
+    }
+
+    /// The text was decoded from a file in this encoding, which had a mark of so many bytes.
+    pub fn measure(&mut self, encoding: Option<Encoding>, mark: u64) {
+        self.encoding = encoding;
+        self.origin += mark;
+    }
+
+    /// The length of a part of the text in the file as it came.
+    fn measured(&self, text: &[u8]) -> u64 {
+        self.encoding.map_or(text.len() as u64, |encoding| encoding.source_len(text))
+    }
+
+    /// From now on chunks are cut only where a group begins.
+    pub fn keep_together(&mut self, groups: GroupStart<'a>) {
+        self.groups = Some(groups);
+    }
+
+    /// Where the next piece begins.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Passes over `count` physical lines; the number of bytes.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn skip_lines(&mut self, count: u32) -> io::Result<u64> {
+        let begin = self.origin;
+        for _ in 0..count {
+            let end = loop {
+                match memchr(self.dialect.line_end, &self.carry) {
+                    Some(end) => break end + 1,
+                    None if self.ended || self.carry.len() > MAX_ROW => break self.carry.len(),
+                    None => {
+                        let mut carry = std::mem::take(&mut self.carry);
+                        self.fill(&mut carry)?;
+                        self.carry = carry;
+                    }
+                }
+            };
+            self.advance(end);
+        }
+        Ok(self.origin - begin)
     }
 
     /// The dialect with the line end that was found.
@@ -128,12 +188,12 @@ impl<R: Read + Seek> Splitter<R> {
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let (start, next) = found;
-                self.blank += start as u64;
+                self.blank += self.measured(self.carry.get(..start).unwrap_or_default());
                 self.advance(if take { next } else { start });
                 return Ok(Ok(Some(first)));
             }
             // Only blank lines so far.
-            self.blank += seen.cut as u64;
+            self.blank += self.measured(self.carry.get(..seen.cut).unwrap_or_default());
             self.advance(seen.cut);
             if self.carry.len() > MAX_ROW {
                 return Ok(Err(self.fault(
@@ -172,7 +232,7 @@ impl<R: Read + Seek> Splitter<R> {
             Some(Fault { code, message }) => {
                 let message = format!("in the first row: {message}");
                 Err(FileFault {
-                    code: *code,
+                    code: code.clone(),
                     row: Some(found.line),
                     byte: self.place.byte + found.start as u64,
                     column: None,
@@ -184,8 +244,11 @@ impl<R: Read + Seek> Splitter<R> {
                 Err(self.fault(RejectCode::TooManyColumns, found.start, message))
             }
             None => Ok(FirstRow {
-                place: Place { byte: self.place.byte + found.start as u64, line: found.line },
-                length: (found.next - found.start) as u64,
+                place: Place {
+                    byte: self.origin + self.measured(self.carry.get(..found.start).unwrap_or_default()),
+                    line: found.line,
+                },
+                length: self.measured(self.carry.get(found.start..found.next).unwrap_or_default()),
                 cells: (0..cells.len()).map(|at| cells.text(at, found.text, found.base).to_owned()).collect(),
             }),
         };
@@ -206,16 +269,19 @@ impl<R: Read + Seek> Splitter<R> {
             if data.is_empty() {
                 return Ok(Piece::End);
             }
-            let seen = self.look(data);
+            let mut seen = self.look(data);
+            if let (Some(groups), false) = (&mut self.groups, self.ended && seen.cut == data.len()) {
+                let whole = data.get(..seen.cut).unwrap_or_default();
+                let start = groups(whole, self.place);
+                // A group that is larger than any record may be is cut, and its parts reject each other.
+                if start > 0 || data.len() <= MAX_ROW {
+                    seen.cut = start;
+                }
+            }
             if seen.cut > 0 {
                 self.carry.extend_from_slice(data.get(seen.cut..).unwrap_or_default());
                 data.truncate(seen.cut);
-                let place = self.place;
-                self.place = Place {
-                    byte: place.byte + seen.cut as u64,
-                    line: place.line + memchr_iter(self.dialect.line_end, data).count() as u64,
-                };
-                return Ok(Piece::Chunk(place));
+                return Ok(self.hand_out(data));
             }
             if self.ended {
                 return Ok(match seen.open {
@@ -230,6 +296,15 @@ impl<R: Read + Seek> Splitter<R> {
         }
     }
 
+    /// A chunk of whole rows, which the place moves behind.
+    fn hand_out(&mut self, data: &[u8]) -> Piece {
+        let (place, origin) = (self.place, self.origin);
+        let lines = memchr_iter(self.dialect.line_end, data).count() as u64;
+        self.place = Place { byte: place.byte + data.len() as u64, line: place.line + lines };
+        self.origin += self.measured(data);
+        Piece::Chunk { place, origin }
+    }
+
     /// Reads about a chunk more.
     fn fill(&mut self, data: &mut Vec<u8>) -> io::Result<()> {
         let want = if data.len() < self.chunk { self.chunk - data.len() } else { self.chunk.max(data.len() / 2) };
@@ -242,6 +317,7 @@ impl<R: Read + Seek> Splitter<R> {
     /// Moves the beginning of `carry` forward to `to`.
     fn advance(&mut self, to: usize) {
         let taken = self.carry.get(..to).unwrap_or_default();
+        self.origin += self.measured(taken);
         self.place.line += memchr_iter(self.dialect.line_end, taken).count() as u64;
         self.place.byte += to as u64;
         self.carry.drain(..to);
@@ -301,9 +377,22 @@ impl<R: Read + Seek> Splitter<R> {
             self.reader.seek(SeekFrom::Start(from.byte))?;
             data.clear();
             self.reader.by_ref().take(length).read_to_end(data)?;
+            let piece = self.hand_out(data);
             self.place = end;
-            return Ok(Piece::Chunk(from));
+            return Ok(piece);
         }
+        if self.encoding.is_some() {
+            // How many bytes it has in the file as it came is not known without holding it.
+            let message = format!("the row on line {} is longer than 16 MiB", from.line);
+            return Ok(Piece::Fault(FileFault {
+                code: RejectCode::RowTooLong,
+                row: Some(from.line),
+                byte: self.origin,
+                column: None,
+                message,
+            }));
+        }
+        self.origin += length;
         self.reader.seek(SeekFrom::Start(end.byte))?;
         data.clear();
         self.place = end;
@@ -326,7 +415,7 @@ fn unclosed_at(line: Place) -> FileFault {
 }
 
 /// Finds the end of the last row of `data` that is complete for certain.
-fn last_row_end(data: &[u8], dialect: Dialect, ended: bool) -> Seen {
+pub(crate) fn last_row_end(data: &[u8], dialect: Dialect, ended: bool) -> Seen {
     let (mut from, mut cut) = (0, 0);
     let line_end = |from: usize, to: usize| {
         data.get(from..to).and_then(|part| memrchr(dialect.line_end, part)).map(|at| from + at + 1)

@@ -43,25 +43,17 @@ struct Case {
 
 impl Case {
     fn new(fields: Vec<FieldSpec>) -> Self {
-        let input = InputSpec {
-            delimiter: b',',
-            quote: Some(b'"'),
-            header: true,
-            columns: Vec::new(),
-            decimal_mark: '.',
-            group_mark: None,
-            missing: vec![String::new()],
-            true_values: vec!["true".to_owned()],
-            false_values: vec!["false".to_owned()],
-            unknown_columns: UnknownColumns::Warn,
-        };
         let spec = MappingSpec {
-            input,
-            skip_when: Vec::new(),
+            input: InputSpec::default(),
+            layouts: Vec::new(),
+            record: RecordSpec::default(),
             fields,
             lookups: BTreeMap::new(),
+            checks: Vec::new(),
+            controls: Vec::new(),
+            changes: None,
             limits: RejectLimits::default(),
-            omit_empty: false,
+            output: OutputSpec::default(),
         };
         let batch = BatchRule { records: 100, bytes: 1 << 20, wrap: None };
         Self { spec, batch, empty_file: None, chunk: CHUNK, threads: 2 }
@@ -84,9 +76,10 @@ impl Case {
             size: content.len() as u64,
             spec: &self.spec,
             facts: &facts,
-            batch: &self.batch,
             empty_file: self.empty_file,
             threads: self.threads,
+            scratch: None,
+            previous: &Previous::default(),
             progress: &|done| assert!(done <= content.len() as u64),
         };
         let mut converted = {
@@ -104,8 +97,8 @@ impl Case {
                 batches.push(batch);
                 Ok(())
             };
-            let batcher = Batcher::new(input.batch, &mut spool, &mut keep);
-            let sinks = Sinks { batcher, index: io::BufWriter::new(&mut index as &mut dyn Write), reject: &mut reject };
+            let mut batcher = Batcher::new(&self.batch, self.spec.output.format, &mut spool, &mut keep);
+            let sinks = Sinks { records: &mut batcher, index: &mut index, reject: &mut reject, states: None };
             convert_chunks(input, self.chunk, sinks)?
         };
         if converted.fault.is_none() {
@@ -146,16 +139,24 @@ fn name(column: &str) -> Column {
 fn field(target: &str, origin: Origin) -> FieldSpec {
     FieldSpec {
         target: target.split('.').map(str::to_owned).collect(),
+        when: Vec::new(),
         origin,
+        optional_column: false,
         clean: Vec::new(),
         lookup: None,
-        kind: ValueKind::Text,
+        kind: ValueKind::Text(TextFormat::Any),
         default: None,
         required: false,
         allowed: Vec::new(),
         pattern: None,
         minimum: None,
         maximum: None,
+        min_length: None,
+        max_length: None,
+        not_before: None,
+        not_after: None,
+        unique: false,
+        pii: None,
     }
 }
 
@@ -320,11 +321,11 @@ fn empty_files_follow_their_rule() {
 
 #[test]
 fn values_have_types() {
-    let number = |decimals| ValueKind::Number { decimals };
+    let number = |decimals| ValueKind::Number(NumberFormat { decimals, ..NumberFormat::default() });
     let mut case = Case::new(vec![
         typed("n", number(None)),
         typed("f", number(Some(2))),
-        typed("m", ValueKind::MinorUnits(2)),
+        typed("m", ValueKind::Number(NumberFormat { minor_units: Some(2), ..NumberFormat::default() })),
         typed("i", ValueKind::Integer),
         typed("d", ValueKind::Date { format: "%d.%m.%Y".to_owned() }),
         typed("b", ValueKind::Boolean),
@@ -387,7 +388,7 @@ fn origins_defaults_and_objects() {
         body("a,b\n,\n"),
         [format!(r#"[{{"x":{{"one":null,"two":{{"deep":null}}}},"y":30,"key":null,{rest}""}}]"#)]
     );
-    case.spec.omit_empty = true;
+    case.spec.output.omit_empty = true;
     assert_eq!(case.run("a,b\n,\n").bodies, [format!(r#"[{{"y":30,{rest}""}}]"#)]);
     case.spec.fields.truncate(1);
     assert_eq!(case.run("a,b\n,\nQ,\n").bodies, [r#"[{},{"x":{"one":"Q"}}]"#]);
@@ -396,7 +397,10 @@ fn origins_defaults_and_objects() {
 #[test]
 fn lookups_reject_keep_or_use_the_default() {
     let lookup = |on_missing, ignore_case| LookupSpec {
-        entries: BTreeMap::from([("dk".to_owned(), text("DNK")), ("se".to_owned(), Constant::Number("46".to_owned()))]),
+        table: LookupTable::Entries(BTreeMap::from([
+            ("dk".to_owned(), text("DNK")),
+            ("se".to_owned(), Constant::Number("46".to_owned())),
+        ])),
         ignore_case,
         on_missing,
         source: "lookups/country.csv".to_owned(),
@@ -435,7 +439,7 @@ fn limits_give_one_code_a_field() {
         FieldSpec {
             minimum: Some(Limit::Number("0.5".parse().unwrap())),
             maximum: Some(Limit::Number(9.into())),
-            ..typed("n", ValueKind::MinorUnits(2))
+            ..typed("n", ValueKind::Number(NumberFormat { minor_units: Some(2), ..NumberFormat::default() }))
         },
         FieldSpec {
             maximum: Some(Limit::Date(NaiveDate::from_ymd_opt(2026, 12, 31).unwrap())),
@@ -463,10 +467,10 @@ fn limits_give_one_code_a_field() {
 fn skipped_rows_never_reject_but_structure_comes_first() {
     let mut case = Case::new(vec![FieldSpec { required: true, ..typed("n", ValueKind::Integer) }]);
     let skip = |column: &str, test| Condition { column: name(column), test };
-    case.spec.skip_when = vec![skip("k", Test::OneOf(vec!["T".to_owned(), "X".to_owned()]))];
+    case.spec.record.skip_when = vec![skip("k", Test::OneOf(vec!["T".to_owned(), "X".to_owned()]))];
     let outcome = case.run("n,k\nbad, T \nbad,X\n1,t\nbad,T,\n");
     assert_eq!((counts(&outcome), outcome.bodies), ([4, 2, 1, 1], vec![r#"[{"n":1}]"#.to_owned()]));
-    case.spec.skip_when =
+    case.spec.record.skip_when =
         vec![skip("k", Test::Present(true)), skip("n", Test::AtLeast(5.into())), skip("n", Test::AtMost(9.into()))];
     assert_eq!(case.run("n,k\n4,x\n5,x\n9,x\n10,x\n7,\n").bodies, [r#"[{"n":4},{"n":10},{"n":7}]"#]);
 }
