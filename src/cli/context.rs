@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use super::Common;
 use super::exit::{Exit, Failure};
+use crate::adapters::clock::SystemClock;
 use crate::config::diagnostic::Problems;
 use crate::config::project::{LoadedMapping, Project, load_mapping};
 use crate::config::render;
 use crate::config::suggest::nearest;
 use crate::ledger::row::RunRow;
 use crate::ledger::{Ledger, LedgerError};
+use crate::ports::Clock as _;
 
 /// The project a command works on.
 pub struct Context {
@@ -44,6 +46,25 @@ impl Context {
         let row = ledger.find_run(reference).map_err(|error| ledger_failure(&error))?.ok_or_else(missing)?;
         Ok((ledger, row))
     }
+}
+
+/// Who does something: `NIGHTFERRY_USER`, or the login name.
+pub fn who() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
+    named("NIGHTFERRY_USER")
+        .or_else(|| named("SUDO_USER"))
+        .or_else(|| named("USER"))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Writes down what a person did, before it happens.
+pub fn audit(context: &Context, action: &str, what: &str, reason: &str) -> Result<(), Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::new(Exit::USAGE, "no-reason", "a reason is needed, because it is written down"));
+    }
+    let now = SystemClock.now();
+    let ledger = Ledger::open(&context.data, now).map_err(|error| ledger_failure(&error))?;
+    ledger.audit(now, &who(), action, what, reason).map_err(|error| ledger_failure(&error))
 }
 
 /// A mapping of the project.

@@ -6,7 +6,11 @@ mod context;
 mod convert;
 #[cfg(feature = "demo")]
 mod demo;
+mod diff;
 mod exit;
+mod given;
+mod hold;
+mod preview;
 mod progress;
 mod reconcile;
 mod rejects;
@@ -71,12 +75,22 @@ enum Command {
     Check(check::Args),
     /// Run the inline tests of mappings
     Test(test::Args),
+    /// Show what a mapping makes of a file: cell by cell, or record by record
+    Preview(preview::Args),
+    /// Show what a change of a mapping would do to real data
+    Diff(diff::Args),
     /// Map a file to NDJSON, without a job and without a ledger
     Convert(convert::Args),
     /// Carry the files of a job once, for a business date
     Run(run::Args),
     /// Go on with an interrupted run at the first batch that is not accepted
     Resume(resume::Args),
+    /// Let runs of a job collect and map, and stop before sending
+    Hold(hold::HoldArgs),
+    /// Send what is held: of one run, or of a job (which ends its hold)
+    Release(hold::ReleaseArgs),
+    /// Give up what a run holds: nothing of it is sent
+    Drop(hold::DropArgs),
     /// List runs, newest first
     Runs(runs::Args),
     /// Show one run: files, counts, attempts
@@ -100,9 +114,14 @@ pub fn main() -> Exit {
     let ended = match cli.command {
         Command::Check(args) => check::execute(&args, common),
         Command::Test(args) => test::execute(&args, common),
+        Command::Preview(args) => preview::execute(&args, common),
+        Command::Diff(args) => diff::execute(&args, common),
         Command::Convert(args) => convert::execute(&args, common),
         Command::Run(args) => run::execute(&args, common),
         Command::Resume(args) => resume::execute(&args, common),
+        Command::Hold(args) => hold::hold(&args, common),
+        Command::Release(args) => hold::release(&args, common),
+        Command::Drop(args) => hold::drop(&args, common),
         Command::Runs(args) => runs::execute(&args, common),
         Command::Show(args) => show::execute(&args, common),
         Command::Rejects(args) => rejects::execute(&args, common),

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use super::Common;
-use super::context::{Context, ledger_failure, print};
+use super::context::{Context, audit, ledger_failure, print};
 use super::exit::{Exit, Failure};
+use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
 use crate::ledger::reject::RejectFilter;
 use crate::report::rejects::{RejectDocument, line};
@@ -20,6 +21,9 @@ pub struct Args {
     /// Only with this code: `bad-date`, `lookup-missing`, the target's own …
     #[arg(long, value_name = "CODE")]
     cause: Option<String>,
+    /// Show personal data too; the reason is written down
+    #[arg(long, value_name = "REASON")]
+    show_personal_data: Option<String>,
     /// One JSON document
     #[arg(long)]
     json: bool,
@@ -28,8 +32,14 @@ pub struct Args {
 impl Args {
     /// All rejects of one job, for people.
     pub(super) fn of_job(job: &str) -> Self {
-        Self { job: Some(job.to_owned()), run: None, cause: None, json: false }
+        Self { job: Some(job.to_owned()), run: None, cause: None, show_personal_data: None, json: false }
     }
+}
+
+/// The raw row on one line, as whoever asked may see it.
+fn shown_row(reject: &crate::ledger::row::RejectRow, open: bool) -> String {
+    let masked = reject.masked.as_deref().filter(|_| !open);
+    masked.map_or_else(|| shown_name(&reject.raw), str::to_owned)
 }
 
 /// Runs the command.
@@ -43,6 +53,15 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         print(if args.json { "[]\n" } else { "no rejects\n" });
         return Ok(Exit::DONE);
     };
+    if let Some(reason) = &args.show_personal_data {
+        audit(
+            &context,
+            "show-personal-data",
+            &format!("rejects of {}", args.job.as_deref().unwrap_or("all jobs")),
+            reason,
+        )?;
+    }
+    let open = args.show_personal_data.is_some();
     let filter =
         RejectFilter { job: args.job.as_deref().map(JobName::new), run, cause: args.cause.clone(), limit: None };
     // Streamed: a bad night has more rejects than memory should hold.
@@ -53,9 +72,10 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         .each_reject(&filter, &mut |reject| {
             let text = if args.json {
                 let separator = if count == 0 { "\n  " } else { ",\n  " };
-                serde_json::to_string(&RejectDocument::from(&reject)).map(|text| format!("{separator}{text}"))
+                let document = if open { RejectDocument::unmasked(&reject) } else { RejectDocument::from(&reject) };
+                serde_json::to_string(&document).map(|text| format!("{separator}{text}"))
             } else {
-                Ok(format!("{}\n    {}\n", line(&reject), crate::domain::file::shown_name(&reject.raw)))
+                Ok(format!("{}\n    {}\n", line(&reject), shown_row(&reject, open)))
             };
             count += 1;
             gone = gone || text.map_or(true, |text| stdout.write_all(text.as_bytes()).is_err());

@@ -19,6 +19,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// For a run that a person has released.
+    pub(super) fn of_run(run: &str, rejects_ok: bool, json: bool) -> Self {
+        Self { run: run.to_owned(), rejects_ok, json }
+    }
+}
+
 /// Runs the command.
 pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let context = Context::open(common)?;

@@ -26,7 +26,7 @@ impl Sample {
 }
 
 /// One of `[[tests]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct InlineTest {
     /// Its name.
     pub name: String,

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::reject::{insert_fault, insert_rejects};
 use super::row::{Earlier, FileId, FileRow, Mapped, RunLease};
+use super::state::{States, keep_states};
 use super::{Fault, Ledger, LedgerError, Result, one, word};
+use crate::domain::control::{ControlResult, Previous};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
 use crate::domain::name::{JobName, RunId, Sha256Hex};
 use crate::domain::reconcile::Imbalance;
@@ -13,7 +15,7 @@ use crate::domain::reject::{FileFault, Reject, RejectCode};
 
 const SELECT_FILE: &str = "SELECT id, run, job, ordinal, folder, name, size, mtime, sha256, pass, state, reason,
     bytes_preamble, bytes_header, bytes_rows, bytes_blank, bytes_trailer, rows_read, rows_skipped, rows_rejected, rows_used,
-    made, accepted, refused, unanswered, pending, disposed, warnings FROM file ";
+    made, accepted, refused, unanswered, pending, disposed, warnings, controls, released FROM file ";
 
 type Rejects<'a> = &'a mut dyn Iterator<Item = std::io::Result<Reject>>;
 
@@ -93,7 +95,7 @@ impl Ledger {
                 .query_row(
                     "SELECT e.run, e.name, e.pass, e.state FROM file e JOIN file f ON f.id = ?1
                       WHERE e.job = f.job AND e.sha256 = f.sha256 AND e.id <> f.id
-                        AND (e.state = 'settled' OR EXISTS (SELECT 1 FROM batch WHERE batch.file = e.id))
+                        AND (e.state IN ('settled', 'held') OR EXISTS (SELECT 1 FROM batch WHERE batch.file = e.id))
                       ORDER BY e.pass DESC, e.id DESC LIMIT 1",
                     [file.0],
                     earlier_row,
@@ -144,7 +146,14 @@ impl Ledger {
         mapped: Option<&Mapped>,
         rejects: Rejects<'_>,
     ) -> Result<()> {
-        let nothing = Mapped { rows: RowCounts::default(), bytes: None, made: 0, warnings: Vec::new() };
+        let nothing = Mapped {
+            rows: RowCounts::default(),
+            bytes: None,
+            made: 0,
+            warnings: Vec::new(),
+            controls: Vec::new(),
+            further_faults: Vec::new(),
+        };
         let mut counts = mapped.cloned().unwrap_or(nothing);
         // Nothing of a failed file became a record, whatever was read of it.
         counts.rows.rejected += std::mem::take(&mut counts.rows.used);
@@ -156,7 +165,9 @@ impl Ledger {
             one(usize::from(!sealed), || format!("file {}", file.0))?;
             tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
             insert_rejects(tx, file, rejects)?;
-            insert_fault(tx, file, fault)?;
+            for fault in [fault].into_iter().chain(&counts.further_faults) {
+                insert_fault(tx, file, fault)?;
+            }
             let changed =
                 write_counts(tx, file, &counts, "failed", Some(fault.code.clone()), "'found', 'landed', 'mapped'")?;
             one(changed, || format!("file {}", file.0))
@@ -169,6 +180,7 @@ impl Ledger {
         lease: &RunLease,
         file: FileId,
         _now: DateTime<Utc>,
+        states: Option<States<'_>>,
     ) -> Result<std::result::Result<(), Imbalance>> {
         self.write_held(lease, |tx| {
             let changed = tx.execute(
@@ -177,6 +189,10 @@ impl Ledger {
                 [file.0],
             )?;
             one(changed, || format!("file {}", file.0))?;
+            if let Some(states) = states {
+                let job: String = tx.query_row("SELECT job FROM file WHERE id = ?1", [file.0], |row| row.get(0))?;
+                keep_states(tx, &job, states)?;
+            }
             prove(tx, file)
         })
         .map(Ok)
@@ -184,6 +200,23 @@ impl Ledger {
             LedgerError::Imbalance(imbalance) => Ok(Err(imbalance)),
             error => Err(error),
         })
+    }
+
+    /// The last settled file of a job.
+    pub fn last_settled(&self, job: &JobName) -> Result<Option<FileRow>> {
+        self.read(|connection| {
+            let sql = format!("{SELECT_FILE} WHERE job = ?1 AND state = 'settled' ORDER BY id DESC LIMIT 1");
+            connection.query_row(&sql, [job.as_str()], file_row).optional()
+        })
+    }
+
+    /// What the controls of a file need to know of the one before it.
+    pub fn previous(&self, job: &JobName) -> Result<Previous> {
+        let last = self.last_settled(job)?;
+        Ok(last.map_or_else(Previous::default, |file| Previous {
+            sequences: file.controls.into_iter().map(|control| (control.id, control.found)).collect(),
+            rows: Some(file.rows.read),
+        }))
     }
 
     /// Whether another file of the job with the content of this one has every record accepted or refused: only then is
@@ -230,7 +263,7 @@ fn write_counts(
         &format!(
             "UPDATE file SET state = ?2, reason = ?3, bytes_preamble = ?4, bytes_header = ?5, bytes_rows = ?6, bytes_blank = ?7,
                 bytes_trailer = ?8, rows_read = ?9, rows_skipped = ?10, rows_rejected = ?11, rows_used = ?12, made = ?13,
-                pending = ?13, warnings = ?14 WHERE id = ?1 AND state IN ({from})"
+                pending = ?13, warnings = ?14, controls = ?15 WHERE id = ?1 AND state IN ({from})"
         ),
         params![
             file.0,
@@ -247,6 +280,7 @@ fn write_counts(
             rows.used as i64,
             mapped.made as i64,
             warnings_text(&mapped.warnings),
+            controls_text(&mapped.controls),
         ],
     )
 }
@@ -327,7 +361,20 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
         },
         disposed: row.get(26)?,
         warnings: word(row.get(27)?, |text| serde_json::from_str(text).ok())?,
+        controls: word(row.get(28)?, controls_of)?,
+        released: row.get(29)?,
     })
+}
+
+fn controls_of(text: &str) -> Option<Vec<ControlResult>> {
+    let list: Vec<(String, String, String, String, bool)> = serde_json::from_str(text).ok()?;
+    let control = |(id, title, expected, found, holds)| ControlResult { id, title, expected, found, holds };
+    Some(list.into_iter().map(control).collect())
+}
+
+fn controls_text(controls: &[ControlResult]) -> String {
+    let list: Vec<_> = controls.iter().map(|one| (&one.id, &one.title, &one.expected, &one.found, one.holds)).collect();
+    serde_json::to_string(&list).unwrap_or_default()
 }
 
 fn warnings_text(warnings: &[String]) -> String {

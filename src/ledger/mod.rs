@@ -10,12 +10,14 @@
 mod batch;
 mod error;
 mod file;
+mod hold;
 mod open;
 mod owner;
 mod rate;
 pub mod reject;
 pub mod row;
 mod run;
+pub mod state;
 #[cfg(test)]
 mod tests;
 

@@ -20,8 +20,8 @@ pub struct RejectFilter {
     pub limit: Option<u32>,
 }
 
-const INSERT: &str = "INSERT INTO reject (file, row, byte, \"column\", code, message, side, raw)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT: &str = "INSERT INTO reject (file, row, byte, \"column\", code, message, side, raw, masked)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 pub(super) fn insert_rejects(
     connection: &Connection,
@@ -32,7 +32,17 @@ pub(super) fn insert_rejects(
     for reject in rejects {
         let reject = reject.map_err(LedgerError::Artifact)?;
         let (row, byte, code) = (reject.row as i64, reject.byte as i64, reject.code.word());
-        insert.execute(params![file.0, row, byte, reject.column, code, reject.message, "mapping", reject.raw])?;
+        insert.execute(params![
+            file.0,
+            row,
+            byte,
+            reject.column,
+            code,
+            reject.message,
+            "mapping",
+            reject.raw,
+            reject.masked
+        ])?;
     }
     Ok(())
 }
@@ -40,13 +50,14 @@ pub(super) fn insert_rejects(
 pub(super) fn insert_fault(connection: &Connection, file: FileId, fault: &FileFault) -> rusqlite::Result<usize> {
     let (row, byte, code) = (fault.row.map(|row| row as i64), fault.byte as i64, fault.code.word());
     let raw: &[u8] = &[];
-    connection.execute(INSERT, params![file.0, row, byte, fault.column, code, fault.message, "mapping", raw])
+    connection
+        .execute(INSERT, params![file.0, row, byte, fault.column, code, fault.message, "mapping", raw, None::<String>])
 }
 
 pub(super) fn insert_refused(connection: &Connection, file: FileId, record: &RefusedRecord) -> rusqlite::Result<usize> {
     let (row, byte, column) = (record.row as i64, record.byte as i64, None::<String>);
     let mut insert = connection.prepare_cached(INSERT)?;
-    insert.execute(params![file.0, row, byte, column, record.code, record.message, "target", record.raw])
+    insert.execute(params![file.0, row, byte, column, record.code, record.message, "target", record.raw, record.masked])
 }
 
 impl Ledger {
@@ -54,7 +65,7 @@ impl Ledger {
     pub fn each_reject(&self, filter: &RejectFilter, each: &mut dyn FnMut(RejectRow)) -> Result<()> {
         self.read(|connection| {
             let mut statement = connection.prepare(
-                "SELECT f.run, f.name, r.row, r.byte, r.\"column\", r.code, r.message, r.side, r.state, r.raw
+                "SELECT f.run, f.name, r.row, r.byte, r.\"column\", r.code, r.message, r.side, r.state, r.raw, r.masked
                    FROM reject r JOIN file f ON f.id = r.file
                   WHERE (?1 IS NULL OR f.job = ?1) AND (?2 IS NULL OR f.run = ?2) AND (?3 IS NULL OR r.code = ?3)
                   ORDER BY f.id, r.row, r.id LIMIT ?4",
@@ -66,6 +77,15 @@ impl Ledger {
                 each(row?);
             }
             Ok(())
+        })
+    }
+
+    /// Offsets of the rows whose records the target did not take.
+    pub fn refused_rows(&self, file: FileId) -> Result<Vec<u64>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT byte FROM reject WHERE file = ?1 AND side = 'target'")?;
+            let rows = statement.query_map([file.0], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+            rows.collect()
         })
     }
 
@@ -96,5 +116,6 @@ fn reject_row(row: &Row<'_>) -> rusqlite::Result<RejectRow> {
         side: if side == "target" { "target" } else { "mapping" },
         state: row.get(8)?,
         raw: row.get(9)?,
+        masked: row.get(10)?,
     })
 }

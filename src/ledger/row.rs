@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::domain::control::ControlResult;
 use crate::domain::delivery::{BatchState, Fate, SealedBatch};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
 use crate::domain::name::{JobName, LeaseId, RunId, Sha256Hex};
-use crate::domain::reject::RejectCode;
+use crate::domain::reject::{FileFault, RejectCode};
 use crate::domain::run::{RunState, Trigger};
 
 /// The right to change a run: its next commit affects nothing once another process holds the run.
@@ -117,6 +118,10 @@ pub struct FileRow {
     pub disposed: bool,
     /// Warnings of reading and mapping.
     pub warnings: Vec<String>,
+    /// Its control totals.
+    pub controls: Vec<ControlResult>,
+    /// A person has let it go on although it was held.
+    pub released: bool,
 }
 
 /// An earlier file with the same content within the job.
@@ -143,6 +148,10 @@ pub struct Mapped {
     pub made: u64,
     /// Warnings.
     pub warnings: Vec<String>,
+    /// Control totals.
+    pub controls: Vec<ControlResult>,
+    /// More faults of the file, beside the one it failed with.
+    pub further_faults: Vec<FileFault>,
 }
 
 /// A batch as it stands.
@@ -210,6 +219,8 @@ pub struct RefusedRecord {
     pub message: String,
     /// The raw row.
     pub raw: Vec<u8>,
+    /// As people see it; `None` when nothing in it is hidden.
+    pub masked: Option<String>,
 }
 
 /// A reject as it is listed.
@@ -235,6 +246,8 @@ pub struct RejectRow {
     pub state: String,
     /// Raw row.
     pub raw: Vec<u8>,
+    /// As people see it; `None` when nothing in it is hidden.
+    pub masked: Option<String>,
 }
 
 /// One attempt as it is listed.

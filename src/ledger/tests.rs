@@ -224,8 +224,14 @@ fn every_verdict_moves_each_record_to_exactly_one_fate() {
     let mut fates = vec![Fate::Accepted; 8];
     fates.push(Fate::Refused { code: "BLOCKED".into(), message: "no".into() });
     fates.push(Fate::Unanswered);
-    let kept =
-        vec![RefusedRecord { row: 9, byte: 90, code: "BLOCKED".into(), message: "no".into(), raw: b"r".to_vec() }];
+    let kept = vec![RefusedRecord {
+        row: 9,
+        byte: 90,
+        code: "BLOCKED".into(),
+        message: "no".into(),
+        raw: b"r".to_vec(),
+        masked: None,
+    }];
     scene.finish(&lease, ids[1], Verdict::Answered(Answers::Each(fates, kept)));
     assert_eq!(scene.file(&lease).records, counts(18, 1, 1, 20));
 

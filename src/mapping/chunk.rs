@@ -65,6 +65,8 @@ pub struct Mapped {
     pub tallies: Vec<Tally>,
     /// Lines that are no rows.
     pub specials: Vec<FoundLine>,
+    /// Lines of the rows that a rule skips.
+    pub skipped: Vec<u64>,
     /// The line of the last row.
     pub last_row: u64,
     /// The first row is broken so that the group before it cannot be whole.
@@ -102,10 +104,11 @@ pub(super) struct Spot {
 
 impl Mapped {
     fn clear(&mut self) {
-        let Self { out, ends, index, used_rows, spots, claims, states, tallies, specials, notes, .. } = self;
+        let Self { out, ends, index, skipped, used_rows, spots, claims, states, tallies, specials, notes, .. } = self;
         out.clear();
         ends.clear();
         index.clear();
+        skipped.clear();
         used_rows.clear();
         spots.clear();
         claims.clear();
@@ -347,6 +350,7 @@ impl<'p> Worker<'p> {
         }
         if !plan.skip_when.0.is_empty() && plan.skip_when.hold(plan, row) {
             mapped.rows.skipped += 1;
+            mapped.skipped.push(spot.line);
             return;
         }
         match plan.groups() {

@@ -104,8 +104,8 @@ pub trait KnownStates {
     /// The state of a key.
     fn state(&mut self, key: &str) -> io::Result<Option<[u8; 32]>>;
 
-    /// Notes the state that record `record` of this file will have once it is accepted.
-    fn will_be(&mut self, record: u64, key: &str, state: &[u8; 32]) -> io::Result<()>;
+    /// Notes the state of a key in this file; `record` is its number among the records that are sent.
+    fn is_now(&mut self, record: Option<u64>, key: &str, state: &[u8; 32]) -> io::Result<()>;
 }
 
 /// Where records go, in the order of the file.
@@ -118,6 +118,9 @@ pub trait RecordSink {
     /// # Errors
     /// Those of writing.
     fn add(&mut self, mapped: &Mapped) -> io::Result<()>;
+
+    /// Hears of rows that are skipped by a rule, by line.
+    fn skipped(&mut self, _lines: &[u64]) {}
 
     /// Ends; the number of records.
     ///

@@ -56,6 +56,8 @@ pub struct Delivery<'a, T> {
     pub index: File,
     /// The file as it came.
     pub landed: File,
+    /// The mapping names personal data.
+    pub hides: bool,
     /// Whether a batch of this run was answered before (a wrong path would have shown).
     pub answered_before: bool,
 }
@@ -426,7 +428,8 @@ impl<T: Target> Coordinator<'_, T> {
                 let mut raw = vec![0; entry.length as usize];
                 self.order.landed.read_exact_at(&mut raw, entry.byte).map_err(RunError::Spool)?;
                 let (code, message) = (code.clone(), message.clone());
-                refused.push(RefusedRecord { row: entry.row, byte: entry.byte, code, message, raw });
+                let masked = self.order.hides.then(|| "(not shown: it may hold personal data)".to_owned());
+                refused.push(RefusedRecord { row: entry.row, byte: entry.byte, code, message, raw, masked });
             }
         }
         Ok(Answers::Each(fates.to_vec(), refused))

@@ -146,6 +146,8 @@ impl DryRun {
             records: RecordCounts::default(),
             disposed: false,
             warnings: Vec::new(),
+            controls: Vec::new(),
+            released: false,
         };
         match landed {
             Ok(landed) => {
@@ -177,12 +179,14 @@ impl DryRun {
             empty_file: order.job.source.empty_file,
             progress: &tell,
             previous: &Previous::default(),
+            known: None,
         };
         let converted = tokio::task::block_in_place(|| map_file(artifacts, &map_order))?;
         (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings.clone());
         for reject in read_rejects(&artifacts.rejects).map_err(RunError::Spool)? {
             self.count(row, &reject.map_err(RunError::Spool)?);
         }
+        row.controls.clone_from(&converted.controls);
         let fault = converted.fault.clone().or_else(|| gate::check(&converted, &order.mapping.limits));
         if let Some(fault) = fault {
             (row.rows.rejected, row.rows.used) = (row.rows.read - row.rows.skipped, 0);

@@ -1,5 +1,6 @@
 //! Carries the files of one run across, each from the state the ledger has for it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use super::collect::{self, LandFault};
 use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
+use super::known::{settled_states, too_many_changes};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::remote_thread::RemoteThread;
 use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
 use crate::config::project::Pinned;
-use crate::domain::control::Previous;
 use crate::domain::delivery::SealedBatch;
 use crate::domain::file::{FileState, shown_name};
 use crate::domain::job::{Afterwards, BatchRule, SeenBefore};
@@ -23,6 +24,7 @@ use crate::domain::name::Sha256Hex;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
+use crate::ledger::state::States;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::{self, Facts};
 use crate::ports::{RemoteFile, Target};
@@ -324,13 +326,15 @@ impl<'a, T: Target> Ferry<'a, T> {
         let facts = self.facts(file);
         let (progress, total) = (self.ports.progress.clone(), file.size);
         let tell = move |done| progress.step(Step::Mapping { done, total });
+        let previous = self.ledger.previous(&self.order.job.name)?;
         let order = MapOrder {
             spec: &self.spec,
             facts: &facts,
             batch: &self.batch,
             empty_file: self.order.job.source.empty_file,
             progress: &tell,
-            previous: &Previous::default(),
+            previous: &previous,
+            known: Some((self.ledger, &self.order.job.name)),
         };
         tokio::task::block_in_place(|| map_file(artifacts, &order))
     }
@@ -343,13 +347,29 @@ impl<'a, T: Target> Ferry<'a, T> {
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
-        let mapped =
-            Mapped { rows: converted.rows, bytes: converted.bytes, made: converted.made, warnings: converted.warnings };
+        let held = self.why_held(file, &converted)?;
+        let mapped = counted(converted);
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
+        if let Some(reason) = held {
+            let _ = std::fs::remove_file(&artifacts.rejects);
+            return Ok(self.ledger.hold_file(self.lease, file.id, &reason)?);
+        }
         self.seal(file, &artifacts)?;
         let _ = std::fs::remove_file(&artifacts.rejects);
         Ok(())
+    }
+
+    /// Why a person has to look before anything of the file is sent.
+    fn why_held(&self, file: &FileRow, converted: &Converted) -> Result<Option<String>, RunError> {
+        if file.released {
+            return Ok(None);
+        }
+        if let Some(who) = self.ledger.job_hold(&self.order.job.name)? {
+            return Ok(Some(format!("held: {who} holds the job")));
+        }
+        let changes = self.spec.changes.as_ref().zip(converted.changes.as_ref());
+        Ok(changes.and_then(|(spec, counts)| too_many_changes(spec, counts)))
     }
 
     /// Gives every batch its key and seals it. A repeat finds them sealed.
@@ -387,9 +407,9 @@ impl<'a, T: Target> Ferry<'a, T> {
         let Some((converted, artifacts)) = converted else {
             return Ok(self.ledger.fail_file(self.lease, file.id, fault, None, &mut std::iter::empty())?);
         };
-        let mut rows = converted.rows;
-        (rows.rejected, rows.used) = (rows.read - rows.skipped, 0);
-        let mapped = Mapped { rows, bytes: converted.bytes, made: 0, warnings: converted.warnings };
+        let mut mapped = counted(converted);
+        (mapped.rows.rejected, mapped.rows.used) = (mapped.rows.read - mapped.rows.skipped, 0);
+        mapped.made = 0;
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.fail_file(self.lease, file.id, fault, Some(&mapped), &mut rejects)?;
         artifacts.remove_payload();
@@ -418,6 +438,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             spool: Arc::new(open(&artifacts.spool)?),
             index: open(&artifacts.index)?,
             landed: open(&artifacts.landed)?,
+            hides: self.spec.fields.iter().any(|field| field.pii.is_some()),
             answered_before: file.records.accepted + file.records.refused > 0,
         };
         match deliver::all(delivery, self.ports.clock.clone()).await? {
@@ -434,7 +455,18 @@ impl<'a, T: Target> Ferry<'a, T> {
     }
 
     fn settle(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
-        if let Err(imbalance) = self.ledger.settle(self.lease, file.id, self.ports.clock.now())? {
+        let refused: HashSet<u64> = self.ledger.refused_rows(file.id)?.into_iter().collect();
+        // What the target has of an unanswered record is not known, so the states before stay the last accepted ones.
+        let certain = self.reread(file)?.records.unanswered == 0;
+        let mut states = match certain && self.spec.changes.is_some() && artifacts.states.exists() {
+            true => {
+                let index = File::open(&artifacts.index).map_err(RunError::Spool)?;
+                Some(settled_states(&artifacts.states, index, &refused).map_err(RunError::Spool)?)
+            }
+            false => None,
+        };
+        let states = states.as_mut().map(|states| states as States<'_>);
+        if let Err(imbalance) = self.ledger.settle(self.lease, file.id, self.ports.clock.now(), states)? {
             return Err(RunError::Imbalance { law: imbalance.law, message: imbalance.message });
         }
         if self.reread(file)?.records.unanswered == 0 {
@@ -466,6 +498,12 @@ impl<'a, T: Target> Ferry<'a, T> {
             }
         }
     }
+}
+
+/// What the ledger keeps of a file that was read to its end.
+fn counted(converted: Converted) -> Mapped {
+    let Converted { rows, bytes, made, warnings, controls, further_faults, .. } = converted;
+    Mapped { rows, bytes, made, warnings, controls, further_faults }
 }
 
 fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {

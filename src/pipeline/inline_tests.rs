@@ -65,6 +65,12 @@ pub fn run(mapping: &LoadedMapping, test: &InlineTest, today: NaiveDate) -> io::
     Ok(judge(mapping, test, &trial, &lines))
 }
 
+/// The sample row as a file of the mapping's format.
+pub fn sample_file(mapping: &LoadedMapping) -> Vec<u8> {
+    let test = InlineTest { rows: vec![Vec::new()], ..InlineTest::default() };
+    File { spec: &mapping.spec, sample: &mapping.sample, test: &test }.bytes().0
+}
+
 /// The text of `given`. Short lines are filled up, so that an editor that trims blanks does no harm.
 fn given_bytes(given: &str, input: &InputSpec) -> Vec<u8> {
     let mut text = String::new();

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::RunError;
 use super::convert::reject_file::{read_first_number, read_number, read_reject, read_text, write_part, write_reject};
-use super::convert::{ConvertInput, Converted, Sinks, SpooledBatch, convert_to};
+use super::convert::{ConvertInput, Converted, KnownStates, Sinks, SpooledBatch, convert_to};
+use super::known::LedgerStates;
 use crate::domain::control::Previous;
 use crate::domain::job::{BatchRule, EmptyFile};
-use crate::domain::name::Sha256Hex;
+use crate::domain::name::{JobName, Sha256Hex};
 use crate::domain::reject::Reject;
+use crate::ledger::Ledger;
 use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
 use crate::mapping::spec::MappingSpec;
@@ -29,6 +31,8 @@ pub struct Artifacts {
     pub rejects: PathBuf,
     /// Ranges and hashes of the bodies, until they are sealed.
     pub batches: PathBuf,
+    /// Keys and states of the records, until they are accepted; only with `[changes]`.
+    pub states: PathBuf,
 }
 
 impl Artifacts {
@@ -41,12 +45,13 @@ impl Artifacts {
             index: named("index"),
             rejects: named("rejects"),
             batches: named("batches"),
+            states: named("states"),
         }
     }
 
     /// Removes what is not needed once every record has its final fate; the landed file stays for replay and audit.
     pub fn remove_payload(&self) {
-        for path in [&self.spool, &self.index, &self.rejects, &self.batches] {
+        for path in [&self.spool, &self.index, &self.rejects, &self.batches, &self.states] {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -68,6 +73,8 @@ pub struct MapOrder<'a> {
     pub empty_file: Option<EmptyFile>,
     /// What controls need to know of the file before.
     pub previous: &'a Previous,
+    /// The last accepted states, for a mapping with `[changes]`.
+    pub known: Option<(&'a Ledger, &'a JobName)>,
     /// Called with the bytes done.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -97,16 +104,23 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
     let mut batches = BufWriter::with_capacity(1 << 16, create(&artifacts.batches)?);
     let mut keep = |batch| write_batch(&mut batches, &batch);
     let mut batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
-    let converted = convert_to(
+    let mut states = match order.known.filter(|_| order.spec.changes.is_some()) {
+        Some((ledger, job)) => Some(LedgerStates::new(ledger, job, create(&artifacts.states)?)),
+        None => None,
+    };
+    let mut converted = convert_to(
         input,
         Sinks {
             records: &mut batcher,
             index: &mut index,
             reject: &mut |reject| write_reject(&mut rejects, &reject),
-            states: None,
+            states: states.as_mut().map(|states| states as &mut dyn KnownStates),
         },
     )?;
     drop(batcher);
+    if let Some(states) = states {
+        converted.warnings.extend(states.finish(order.spec)?);
+    }
     rejects.flush()?;
     batches.flush()?;
     let index = index.into_inner()?;

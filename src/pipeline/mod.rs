@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod collect;
+pub mod comparison;
 pub mod convert;
 pub mod deliver;
 pub mod dry_run;
@@ -13,6 +14,7 @@ mod ferry;
 pub mod gate;
 pub mod inline_tests;
 pub mod key;
+mod known;
 pub mod mapped;
 pub mod remote_thread;
 pub mod stop;

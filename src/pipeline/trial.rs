@@ -17,8 +17,8 @@ use crate::mapping::spec::MappingSpec;
 /// A record that was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
-    /// Where its rows are.
-    pub place: IndexEntry,
+    /// Lines of its rows.
+    pub rows: Vec<u64>,
     /// The record as it is sent.
     pub json: Json,
 }
@@ -30,6 +30,8 @@ pub struct Trial {
     pub records: Vec<Made>,
     /// Rejects in the order of the file.
     pub rejects: Vec<Reject>,
+    /// Lines of skipped rows.
+    pub skipped: Vec<u64>,
     /// Counts, faults and warnings.
     pub converted: Converted,
 }
@@ -56,7 +58,7 @@ pub struct TrialInput<'a> {
 /// Those of reading.
 pub fn run(input: TrialInput<'_>) -> io::Result<Trial> {
     let facts = Facts { file_name: input.name.to_owned(), run: "test".to_owned(), business_date: input.business_date };
-    let mut keep = Keep { made: Vec::new(), count: 0, most: input.most, line: input.line };
+    let mut keep = Keep { made: Vec::new(), skipped: Vec::new(), count: 0, most: input.most, line: input.line };
     let mut rejects = Vec::new();
     let size = input.file.metadata()?.len();
     let converted = convert_to(
@@ -83,7 +85,7 @@ pub fn run(input: TrialInput<'_>) -> io::Result<Trial> {
             states: None,
         },
     )?;
-    Ok(Trial { records: keep.made, rejects, converted })
+    Ok(Trial { records: keep.made, rejects, skipped: keep.skipped, converted })
 }
 
 /// A file with this content and no name.
@@ -100,6 +102,7 @@ pub fn file_of(content: &[u8]) -> io::Result<File> {
 /// Keeps records.
 struct Keep {
     made: Vec<Made>,
+    skipped: Vec<u64>,
     count: u64,
     most: usize,
     line: Option<u64>,
@@ -110,23 +113,18 @@ impl RecordSink for Keep {
         None
     }
 
+    fn skipped(&mut self, lines: &[u64]) {
+        let wanted = lines.iter().filter(|line| self.line.is_none_or(|wanted| wanted == **line));
+        self.skipped.extend(wanted.take(self.most.saturating_sub(self.skipped.len())));
+    }
+
     fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
-        let mut start = 0;
-        for (at, &end) in mapped.ends.iter().enumerate() {
+        for (rows, record) in records_of(mapped) {
             self.count += 1;
-            let record = mapped.out.get(start..end).unwrap_or_default();
-            start = end;
-            if self.made.len() >= self.most {
-                continue;
-            }
-            let place = IndexEntry::parse(mapped.index.get(at * IndexEntry::SIZE..).unwrap_or_default());
-            if self.line.is_none_or(|line| place.row <= line) {
+            let wanted = self.line.is_none_or(|line| rows.contains(&line));
+            if wanted && self.made.len() < self.most {
                 let json = Json::parse(record).ok_or_else(|| io::Error::other("a record is no JSON"))?;
-                if self.line.is_some() {
-                    // The record of a line is the last that begins on it or before.
-                    self.made.clear();
-                }
-                self.made.push(Made { place, json });
+                self.made.push(Made { rows, json });
             }
         }
         Ok(())
@@ -135,4 +133,24 @@ impl RecordSink for Keep {
     fn finish(&mut self) -> io::Result<u64> {
         Ok(self.count)
     }
+}
+
+/// Each record of a chunk without separators, with the lines of its rows.
+pub(super) fn records_of(mapped: &Mapped) -> impl Iterator<Item = (Vec<u64>, &[u8])> {
+    let (mut start, mut spot) = (0, 0);
+    mapped.ends.iter().enumerate().map(move |(at, &end)| {
+        let record = mapped.out.get(start..end).unwrap_or_default();
+        start = end;
+        let line_at =
+            |bytes: &[u8], at: usize| IndexEntry::parse(bytes.get(at * IndexEntry::SIZE..).unwrap_or_default()).row;
+        let rows = match mapped.used_rows.get(at) {
+            Some(&rows) if !mapped.spots.is_empty() => {
+                let rows = (spot..spot + rows as usize).map(|row| line_at(&mapped.spots, row)).collect::<Vec<_>>();
+                spot += rows.len();
+                rows
+            }
+            _ => vec![line_at(&mapped.index, at)],
+        };
+        (rows, record)
+    })
 }

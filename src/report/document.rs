@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::Serialize;
 use std::borrow::Cow;
 
+use crate::domain::control::ControlResult;
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts, shown_name};
 use crate::domain::name::Sha256Hex;
 use crate::domain::reconcile::balanced;
@@ -73,7 +74,7 @@ pub struct FileDocument {
     /// Law 2.
     pub records: Records,
     /// Control totals; none are declared in this version.
-    pub controls: Vec<()>,
+    pub controls: Vec<Control>,
     /// Warnings of reading and mapping.
     pub warnings: Vec<String>,
 }
@@ -141,6 +142,23 @@ impl From<ByteCounts> for Bytes {
     }
 }
 
+/// A control total of a file.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the words of the law")]
+pub struct Control {
+    pub id: String,
+    pub expected: String,
+    pub found: String,
+    pub result: &'static str,
+}
+
+impl From<&ControlResult> for Control {
+    fn from(control: &ControlResult) -> Self {
+        let ControlResult { id, expected, found, holds, .. } = control.clone();
+        Self { id, expected, found, result: if holds { "balanced" } else { "BREAK" } }
+    }
+}
+
 impl From<RunFault> for ErrorDocument {
     fn from(fault: RunFault) -> Self {
         Self { code: fault.code, message: fault.message, hint: fault.hint }
@@ -161,7 +179,7 @@ impl From<&FileRow> for FileDocument {
             bytes: file.bytes.map(Bytes::from),
             rows: file.rows.into(),
             records: file.records.into(),
-            controls: Vec::new(),
+            controls: file.controls.iter().map(Control::from).collect(),
             warnings: file.warnings.clone(),
         }
     }

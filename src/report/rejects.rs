@@ -29,7 +29,7 @@ pub struct RejectDocument {
     pub state: String,
     /// The business key; none is declared in this version.
     pub key: Option<String>,
-    /// The raw row; bytes that are not UTF-8 are shown as U+FFFD (the ledger has them exact).
+    /// The raw row, personal data masked; bytes that are not UTF-8 are shown as U+FFFD (the ledger has them exact).
     pub raw: String,
 }
 
@@ -46,8 +46,15 @@ impl From<&RejectRow> for RejectDocument {
             side: reject.side,
             state: reject.state.clone(),
             key: None,
-            raw: String::from_utf8_lossy(&reject.raw).into_owned(),
+            raw: reject.masked.clone().unwrap_or_else(|| String::from_utf8_lossy(&reject.raw).into_owned()),
         }
+    }
+}
+
+impl RejectDocument {
+    /// The same with the raw row as it is.
+    pub fn unmasked(reject: &RejectRow) -> Self {
+        Self { raw: String::from_utf8_lossy(&reject.raw).into_owned(), ..Self::from(reject) }
     }
 }
 

@@ -99,6 +99,7 @@ impl<'a> Assembly<'a> {
             }
         }
         let mapped = &load.mapped;
+        self.records.skipped(&mapped.skipped);
         self.lines.extend(mapped.specials.iter().cloned());
         if mapped.rows.read > 0 && !self.lines.is_empty() {
             self.last_row = self.last_row.max(mapped.last_row);

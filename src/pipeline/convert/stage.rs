@@ -122,6 +122,10 @@ impl Staged<'_, '_> {
             if strikes.is_none() && !self.is_unchanged(&record, sent)? {
                 block.ends.push(start + record.length as usize);
                 block.index.extend_from_slice(&record.index);
+                block.used_rows.push(record.rows.len() as u32);
+                for number in record.rows.iter().flatten() {
+                    block.spots.extend_from_slice(&number.to_le_bytes());
+                }
                 sent += 1;
             } else {
                 block.out.truncate(start);
@@ -150,6 +154,8 @@ impl Staged<'_, '_> {
         block.out.clear();
         block.ends.clear();
         block.index.clear();
+        block.used_rows.clear();
+        block.spots.clear();
         Ok(())
     }
 
@@ -201,9 +207,10 @@ impl Staged<'_, '_> {
             let rows = record.rows.len() as u64;
             self.rows.used -= rows;
             self.rows.skipped += rows;
+            states.is_now(None, &key, &record.state)?;
             return Ok(true);
         }
-        states.will_be(sent, &key, &record.state)?;
+        states.is_now(Some(sent), &key, &record.state)?;
         Ok(false)
     }
 
