@@ -72,6 +72,16 @@ fn read_rejects(content: &[u8]) -> Vec<Reject> {
     std::str::from_utf8(content).unwrap().lines().map(line).collect()
 }
 
+/// The order of several faults of one row is not written down anywhere; that of the rows is.
+fn in_row_order(outcome: &mut Outcome) -> Result<(), String> {
+    let Outcome::Done { rejects, .. } = outcome else { return Ok(()) };
+    if !rejects.is_sorted_by_key(|reject| reject.row) {
+        return Err(format!("the rejects are not in the order of the file: {rejects:?}"));
+    }
+    rejects.sort_by(|left, right| (left.row, &left.column, &left.code).cmp(&(right.row, &right.column, &right.code)));
+    Ok(())
+}
+
 /// Both outcomes side by side from the first line on that differs.
 fn difference(expected: &Outcome, found: &Outcome) -> String {
     let lines = |outcome: &Outcome| match outcome {
@@ -103,9 +113,11 @@ fn the_engine_and_the_reference_agree_on_every_cell() {
     let tapes = proptest::collection::vec(0..1000_u32, 0..1200);
     let ended = runner.run(&tapes, |tape| {
         let case = case(&tape);
-        let expected = model::convert(&case.mapping, FILE, &case.file);
+        let mut expected = model::convert(&case.mapping, FILE, &case.file);
+        in_row_order(&mut expected).map_err(TestCaseError::fail)?;
         count.set(count.get() + 1);
-        let found = engine(project.path(), &case, count.get());
+        let found =
+            engine(project.path(), &case, count.get()).and_then(|mut found| in_row_order(&mut found).map(|()| found));
         if let Outcome::Done { out, rejects: rejected } = &expected {
             records.set(records.get() + out.lines().count());
             rejects.set(rejects.get() + rejected.len());
