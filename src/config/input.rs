@@ -44,7 +44,9 @@ pub fn read(table: Table<'_>) -> InputSpec {
     marks(&table, &mut input);
     words(&table, &mut input);
     input.unknown_columns = table.choice("unknown_columns", UNKNOWN_COLUMNS).unwrap_or(input.unknown_columns);
-    input.ragged = table.choice("ragged", RAGGED).unwrap_or(input.ragged);
+    // Editors and banks trim blanks: a short line of fixed width is as good as one that is filled up.
+    let ragged = if input.format == Format::Fixed { Ragged::Pad } else { input.ragged };
+    input.ragged = table.choice("ragged", RAGGED).unwrap_or(ragged);
     let length = table.get("line_length").and_then(|value| value.integer(1, 1 << 20));
     input.line_length = length.and_then(|length| u32::try_from(length).ok());
     input.sheet = table.text("sheet").map(|sheet| sheet.value);
@@ -147,6 +149,7 @@ fn each(table: &Table<'_>, input: &mut InputSpec) {
     let Some(path) = table.text("each") else { return };
     let known = match input.format {
         Format::Json => crate::format::json::Each::parse(&path.value).is_some(),
+        Format::Xml if path.value.starts_with('$') => crate::format::json::Each::parse(&path.value).is_some(),
         _ => true,
     };
     if !known {

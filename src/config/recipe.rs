@@ -173,7 +173,7 @@ fn cases(table: &Table<'_>) -> Vec<Case> {
         let value = case.required("value").and_then(|value| constant(&value));
         if let Some(before) = cases.iter().position(|before| !before.when.is_empty() && before.when == when) {
             let message = format!("this case is never reached: case {} asks the same", before + 1);
-            case.sink().error("NF216", &case.span(), message, "the first case that holds decides");
+            case.sink().warn("NF216", &case.span(), message, "the first case that holds decides; remove this one");
         }
         case.end();
         cases.extend(value.map(|value| Case { when, value }));

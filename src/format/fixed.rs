@@ -188,9 +188,9 @@ impl Lines<'_> {
         }
         for layout in self.how.layouts.iter().filter(|layout| !layout.is_record && layout.occurs != Occurs::Many) {
             if !self.summary.lines.iter().any(|line| line.layout == layout.name) {
-                let place = TapePlace { line: self.line, byte: self.byte, length: 0 };
-                return Err(self
-                    .fault(place, &format!("the file has no line of `{}`: it may have been cut short", layout.name)));
+                let message = format!("the file has no line of `{}`: it may have been cut short", layout.name);
+                let code = RejectCode::BadLayout;
+                return Err(FileFault { code, row: None, byte: self.byte, column: None, message });
             }
         }
         Ok(self.summary)

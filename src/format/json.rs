@@ -19,6 +19,11 @@ const MAX_UNKNOWN: usize = 1000;
 pub struct Each(Vec<String>);
 
 impl Each {
+    /// The same as a path of elements, for XML: `/orders/order`.
+    pub fn elements(&self) -> String {
+        self.0.iter().map(|name| format!("/{name}")).collect()
+    }
+
     /// Reads a JSONPath of names with one `[*]` at its end; `None` for what cannot be followed while a file is read.
     pub fn parse(path: &str) -> Option<Self> {
         let rest = path.trim().strip_prefix('$')?;

@@ -93,6 +93,8 @@ fn mapped(made: u64, rejected: u64) -> Mapped {
         bytes: Some(ByteCounts { preamble: 0, header: 10, rows: 90, blank: 0, trailer: 0 }),
         made,
         warnings: vec!["a warning".into()],
+        controls: Vec::new(),
+        further_faults: Vec::new(),
     }
 }
 
@@ -129,7 +131,7 @@ fn a_newer_ledger_is_refused_and_a_missing_one_is_none() {
     let scene = Scene::new();
     scene.ledger.lock().pragma_update(None, "user_version", 99).unwrap();
     let refused = Ledger::open(scene.folder.path(), now()).err().unwrap();
-    assert!(matches!(refused, LedgerError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(refused, LedgerError::Newer { found: 99, known: 2, .. }));
     let empty = tempfile::tempdir().unwrap();
     assert!(Ledger::open_existing(empty.path()).unwrap().is_none());
 }
@@ -246,13 +248,13 @@ fn every_verdict_moves_each_record_to_exactly_one_fate() {
     scene.finish(&lease, ids[3], Verdict::NotTaken(None));
     assert_eq!(scene.file(&lease).records, counts(18, 1, 11, 10));
 
-    let unsettled = scene.ledger.settle(&lease, file.id, now());
+    let unsettled = scene.ledger.settle(&lease, file.id, now(), None);
     assert!(matches!(unsettled, Err(LedgerError::WrongState { .. })));
     for id in [ids[2], ids[3]] {
         scene.ledger.advance(&lease, &[], &[id], now()).unwrap();
         scene.finish(&lease, id, Verdict::Answered(Answers::AllAccepted));
     }
-    assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+    assert_eq!(scene.ledger.settle(&lease, file.id, now(), None).unwrap(), Ok(()));
     let file = scene.file(&lease);
     assert_eq!((file.state, file.records), (FileState::Settled, counts(38, 1, 1, 0)));
 
@@ -298,7 +300,7 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
     let scene = Scene::new();
     let lease = scene.open_run();
     let file = scene.delivering(&lease, 0);
-    assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+    assert_eq!(scene.ledger.settle(&lease, file.id, now(), None).unwrap(), Ok(()));
     let again = scene.ledger.found(&lease, "/out", b"b.csv", 100, Some(8)).unwrap();
     let earlier = scene.ledger.landed(&lease, again.id, 100, &Sha256Hex::new("aa")).unwrap().unwrap();
     assert_eq!((earlier.name.as_slice(), earlier.pass, earlier.state), (&b"a.csv"[..], 0, FileState::Settled));
@@ -336,6 +338,8 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
         bytes: None,
         made: 0,
         warnings: Vec::new(),
+        controls: Vec::new(),
+        further_faults: Vec::new(),
     };
     scene.ledger.fail_file(&lease, file.id, &fault, Some(&counted), &mut [reject(2, 10)].into_iter().map(Ok)).unwrap();
     let row = scene.file(&lease);
@@ -416,7 +420,7 @@ proptest! {
             scene.ledger.advance(&lease, &[], &[batch.id], now()).unwrap();
             scene.finish(&lease, batch.id, Verdict::Answered(Answers::AllAccepted));
         }
-        prop_assert_eq!(scene.ledger.settle(&lease, file.id, now()).unwrap(), Ok(()));
+        prop_assert_eq!(scene.ledger.settle(&lease, file.id, now(), None).unwrap(), Ok(()));
         let file = scene.file(&lease);
         prop_assert!(file.records.balances() && file.records.pending == 0);
     }

@@ -425,7 +425,7 @@ impl<'p> Worker<'p> {
         let (expected, found) = (self.plan.header.width, row.cells.len().saturating_sub(self.plan.header.offset));
         match self.plan.ragged {
             Ragged::Pad if found < expected => return None,
-            Ragged::Truncate => return None,
+            Ragged::Truncate if found > expected => return None,
             _ => {}
         }
         let cells = text::count(found as u64, "cell");

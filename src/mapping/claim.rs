@@ -32,11 +32,13 @@ pub struct Claim {
     pub hash: [u8; 16],
     /// The line it stands on.
     pub line: u64,
+    /// Offset and length of that row in the file; of groups only.
+    pub place: (u64, u64),
 }
 
 impl Claim {
     pub(super) fn new(kind: ClaimKind, hash: [u8; 16], line: u64) -> Self {
-        Self { kind, hash, line }
+        Self { kind, hash, line, place: (0, 0) }
     }
 }
 

@@ -272,15 +272,21 @@ impl Worker<'_> {
         }
         grouping.groups += 1;
         grouping.last_made = made;
+        let group = plan.group.as_ref();
+        // Also the key of a rejected group is taken: what comes back would be half a record.
+        let hash = fingerprint(grouping.key.as_bytes());
+        let claim = Claim { place: (first.byte, first.length), ..Claim::new(ClaimKind::Group, hash, first.line) };
+        let tracked = group.is_some_and(|group| !group.sorted);
         if !made {
+            if tracked {
+                mapped.claims.push((u32::MAX, claim));
+            }
             grouping.reject_all(mapped);
             return;
         }
-        let group = plan.group.as_ref();
         grouping.assemble(&mapper.holes, group.is_some_and(|group| group.order_by.is_some()), &mut mapped.out);
-        if group.is_some_and(|group| !group.sorted) {
-            let hash = fingerprint(grouping.key.as_bytes());
-            mapper.claims.push(Claim::new(ClaimKind::Group, hash, first.line));
+        if tracked {
+            mapper.claims.push(claim);
         }
         let rows = grouping.rows.len() as u32;
         for row in grouping.rows.drain(..) {

@@ -223,6 +223,12 @@ impl Plan {
         self.waits
     }
 
+    /// The first column that rows are grouped by.
+    pub fn group_column(&self) -> Option<String> {
+        let at = self.group.as_ref()?.columns.first()?.checked_sub(self.header.offset)?;
+        self.header.names.get(at).cloned().or_else(|| Some(format!("column {}", at + 1)))
+    }
+
     /// True when records are compared with the last accepted state.
     pub fn compares(&self) -> bool {
         self.changes.is_some()

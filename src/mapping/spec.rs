@@ -135,7 +135,7 @@ pub enum Ragged {
     Reject,
     /// Missing cells are empty; too many are rejected.
     Pad,
-    /// Missing cells are empty, and what is too much is left out.
+    /// What is too much is left out; too few are rejected.
     Truncate,
 }
 

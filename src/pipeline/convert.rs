@@ -26,7 +26,7 @@ pub use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
 pub use crate::mapping::batch::SpooledBatch;
 use crate::mapping::chunk::{Mapped, RowWarning};
-use crate::mapping::spec::{ColumnPlace, Format, MappingSpec};
+use crate::mapping::spec::{ColumnPlace, ControlRule, Declared, Format, MappingSpec};
 use crate::mapping::tally::{DeclaredCell, results};
 
 /// Usual size of a chunk in bytes: it and what is made of it stay in the caches.
@@ -274,7 +274,12 @@ fn convert_chunks(input: ConvertInput<'_>, chunk: usize, sinks: Sinks<'_>) -> io
     let made = assembly.finish()?;
     rows = assembly.rows;
     let controls = controls(spec, &assembly, input.previous);
-    let mut faults = controls.iter().filter(|control| !control.holds).map(control_fault);
+    let failed = spec.controls.iter().zip(&controls).filter(|(_, control)| !control.holds);
+    let mut faults = failed.map(|(rule, control)| {
+        let line =
+            declared_by(&rule.rule).and_then(|name| assembly.lines.iter().find(|line| line.layout == name.layout));
+        control_fault(control, line)
+    });
     let (fault, further_faults) = (faults.next(), faults.collect());
     let mut converted = Converted {
         rows,
@@ -335,7 +340,7 @@ fn missing_line(layouts: &[LayoutSpec], spec: &MappingSpec, assembly: &Assembly<
 }
 
 fn controls(spec: &MappingSpec, assembly: &Assembly<'_>, previous: &Previous) -> Vec<ControlResult> {
-    let declared = |wanted: &crate::mapping::spec::Declared| {
+    let declared = |wanted: &Declared| {
         let line = assembly.lines.iter().find(|line| line.layout == wanted.layout)?;
         let text = line.cells.iter().find(|(name, _)| *name == wanted.column).map(|(_, cell)| cell.clone())?;
         let layout = spec.layouts.iter().find(|layout| layout.name == wanted.layout)?;
@@ -349,12 +354,23 @@ fn controls(spec: &MappingSpec, assembly: &Assembly<'_>, previous: &Previous) ->
     results(&spec.controls, &assembly.tallies, &spec.input, &declared, previous)
 }
 
-fn control_fault(control: &ControlResult) -> FileFault {
+/// Where a control finds what is declared.
+fn declared_by(rule: &ControlRule) -> Option<&Declared> {
+    match rule {
+        ControlRule::Count { declared, .. }
+        | ControlRule::Sum { declared, .. }
+        | ControlRule::Hash { declared, .. } => Some(declared),
+        ControlRule::Sequence(declared) => Some(declared),
+        ControlRule::CountBetween(..) | ControlRule::NotLessThanYesterday(_) => None,
+    }
+}
+
+fn control_fault(control: &ControlResult, line: Option<&FoundLine>) -> FileFault {
     let title = if control.title.is_empty() { &control.id } else { &control.title };
     FileFault {
         code: RejectCode::Control(control.id.as_str().into()),
-        row: None,
-        byte: 0,
+        row: line.map(|line| line.line),
+        byte: line.map_or(0, |line| line.byte),
         column: None,
         message: format!("{title}: expected {}, found {}", control.expected, control.found),
     }

@@ -325,6 +325,7 @@ impl File<'_> {
 
     fn xml(&self, rows: &[Cells]) -> (String, Vec<u64>) {
         let each = self.spec.input.each.clone().unwrap_or_else(|| "row".to_owned());
+        let each = crate::format::json::Each::parse(&each).map_or(each, |path| path.elements());
         let names: Vec<&str> = each.split('/').filter(|name| !name.is_empty()).collect();
         let (record, outer) = names.split_last().map_or(("row", &[][..]), |(last, outer)| (*last, outer));
         let mut text = if outer.is_empty() { "<rows>".to_owned() } else { String::new() };
@@ -422,7 +423,8 @@ fn workbook(columns: &[String], rows: &[Cells], spec: &MappingSpec) -> Vec<u8> {
         table.push(columns.to_vec());
     }
     table.extend(rows.iter().map(|row| columns.iter().map(|column| cell(row, column).to_owned()).collect()));
-    crate::format::workbook::write(spec.input.sheet.as_deref(), &table)
+    // A sample has neither more columns than a sheet nor a name that it cannot have.
+    crate::format::workbook::write(spec.input.sheet.as_deref(), &table).unwrap_or_default()
 }
 
 fn judge(mapping: &LoadedMapping, test: &InlineTest, trial: &Trial, lines: &[u64]) -> TestResult {

@@ -267,7 +267,7 @@ fn unpack_fixed(
         layouts: &input.spec.layouts,
         line_length: spec.line_length,
         skip_lines: spec.skip_rows,
-        pad: spec.ragged != Ragged::Reject,
+        pad: spec.ragged == Ragged::Pad,
         truncate: spec.ragged == Ragged::Truncate,
         encoding,
         offset,
@@ -308,7 +308,13 @@ fn unpack_tree(
         tape::write(out, place, row.fault.as_ref(), row.cells.iter().map(Option::as_deref))
     };
     let read = match spec.format {
-        Format::Xml => xml::read(&mut reader, spec.each.as_deref(), &names, &mut row)?,
+        Format::Xml => {
+            // A JSONPath of names says the same as a path of elements.
+            let elements = spec.each.as_deref().and_then(json::Each::parse).map(|each| each.elements());
+            let each = elements.as_deref().or(spec.each.as_deref());
+            let how = xml::XmlInput { each, encoding, offset: mark };
+            xml::read(&mut reader, &how, &names, &mut row)?
+        }
         format => {
             let each = spec.each.as_deref().and_then(json::Each::parse).unwrap_or_default();
             let how = json::JsonInput { lines: format == Format::Jsonl, each, encoding, offset: mark };

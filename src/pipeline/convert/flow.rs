@@ -11,7 +11,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use super::begin::read_raw;
 use super::stage::{Stage, Staged};
-use super::verdict::Court;
+use super::verdict::{Court, NO_RECORD};
 use super::{CHUNK, ChangeCounts, ConvertInput, KnownStates, RecordSink, Sinks};
 use crate::domain::file::{ByteCounts, RowCounts};
 use crate::domain::reject::{FileFault, Reject};
@@ -114,7 +114,8 @@ impl<'a> Assembly<'a> {
             self.strike_next = mapped.breaks_after;
             self.last_made = mapped.edges_made.1;
             for (record, claim) in &mapped.claims {
-                court.claim(self.made + u64::from(*record), claim)?;
+                let record = if *record == u32::MAX { NO_RECORD } else { self.made + u64::from(*record) };
+                court.claim(record, claim)?;
             }
             stage.add(mapped)?;
         } else {
@@ -140,11 +141,12 @@ impl<'a> Assembly<'a> {
             // Nothing of the file is sent; what was rejected so far is still of use.
             return stage.rejects_only(self.reject);
         }
-        let strikes = court.judge()?;
+        let verdict = court.judge()?;
         let mut staged = Staged {
             plan,
             file: &self.file,
-            strikes,
+            strikes: verdict.records,
+            loose: verdict.loose,
             records: &mut *self.records,
             index: &mut self.index,
             reject: &mut *self.reject,

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::begin::read_raw;
 use super::reject_file::{read_part, read_reject, write_part, write_reject};
 use super::sorter::scratch_file;
-use super::verdict::{Strike, Strikes};
+use super::verdict::{Loose, Strike, Strikes};
 use super::{ChangeCounts, KnownStates, RecordSink};
 use crate::domain::file::RowCounts;
 use crate::domain::reject::{Reject, RejectCode};
@@ -92,6 +92,7 @@ pub(super) struct Staged<'s, 'a> {
     pub(super) plan: &'s Plan,
     pub(super) file: &'s File,
     pub(super) strikes: Strikes,
+    pub(super) loose: Vec<Loose>,
     pub(super) records: &'s mut dyn RecordSink,
     pub(super) index: &'s mut BufWriter<&'a mut dyn Write>,
     pub(super) reject: &'s mut dyn FnMut(Reject) -> io::Result<()>,
@@ -107,8 +108,7 @@ impl Staged<'_, '_> {
     pub(super) fn run(&mut self, stage: Stage) -> io::Result<()> {
         let separator = stage.separator;
         let (mut out, mut entries) = (reader(stage.out)?, reader(stage.entries)?);
-        let mut rejects = reader(stage.rejects)?;
-        let mut waiting = read_reject(&mut rejects)?;
+        let mut rejects = Waiting::new(reader(stage.rejects)?, self.loose_rejects()?)?;
         if let (true, Some(states)) = (self.plan.compares(), self.states.as_deref_mut()) {
             self.changes = Some(ChangeCounts { known: states.known()?, ..ChangeCounts::default() });
         }
@@ -131,16 +131,15 @@ impl Staged<'_, '_> {
                 block.out.truncate(start);
             }
             if let Some(strikes) = strikes {
-                self.strike(&record, &strikes, &mut waiting, &mut rejects)?;
+                self.strike(&record, &strikes, &mut rejects)?;
             }
             if block.out.len() >= BLOCK {
                 self.hand_on(&mut block)?;
             }
         }
         self.hand_on(&mut block)?;
-        while let Some(reject) = waiting {
+        while let Some(reject) = rejects.before(u64::MAX)? {
             (self.reject)(reject)?;
-            waiting = read_reject(&mut rejects)?;
         }
         if let Some(changes) = &mut self.changes {
             changes.disappeared = changes.known.saturating_sub(changes.changed + changes.unchanged);
@@ -185,6 +184,24 @@ impl Staged<'_, '_> {
         Ok(Some(Record { index, length, rows, key, state }))
     }
 
+    /// Groups that come back and were rejected already.
+    fn loose_rejects(&mut self) -> io::Result<Vec<Reject>> {
+        let loose = std::mem::take(&mut self.loose);
+        let reject = |loose: Loose| {
+            let Loose { line, byte, length, other } = loose;
+            Ok(Reject {
+                row: line,
+                byte,
+                column: self.plan.group_column(),
+                code: RejectCode::GroupSplit,
+                message: split_words(other),
+                raw: read_raw(self.file, byte, length)?,
+                masked: masked(self.plan),
+            })
+        };
+        loose.into_iter().map(reject).collect()
+    }
+
     /// Compares a record with the last accepted state of its key. When it is not sent, its rows are skipped.
     fn is_unchanged(&mut self, record: &Record, sent: u64) -> io::Result<bool> {
         let (Some(states), Some(changes)) = (self.states.as_deref_mut(), &mut self.changes) else { return Ok(false) };
@@ -219,8 +236,7 @@ impl Staged<'_, '_> {
         &mut self,
         record: &Record,
         strikes: &[Strike],
-        waiting: &mut Option<Reject>,
-        rejects: &mut BufReader<File>,
+        rejects: &mut Waiting,
     ) -> io::Result<()> {
         *self.rejected_records += 1;
         let count = record.rows.len() as u64;
@@ -228,12 +244,11 @@ impl Staged<'_, '_> {
         self.rows.rejected += count;
         let first = record.rows.first().map_or(0, |row| row[0]);
         for &[line, byte, length] in &record.rows {
-            while let Some(before) = waiting.take_if(|reject| reject.row < line) {
+            while let Some(before) = rejects.before(line)? {
                 (self.reject)(before)?;
-                *waiting = read_reject(rejects)?;
             }
             let raw = read_raw(self.file, byte, length)?;
-            let masked = self.plan.has_personal_data().then(|| "(not shown: it may hold personal data)".to_owned());
+            let masked = masked(self.plan);
             let mut one = |code: RejectCode, column: Option<String>, message: String| {
                 (self.reject)(Reject {
                     row: line,
@@ -259,6 +274,43 @@ impl Staged<'_, '_> {
     }
 }
 
+fn split_words(other: u64) -> String {
+    format!("the rows of this record do not stand together: others begin on line {other}")
+}
+
+/// A row that is looked at a second time is not split into cells again.
+fn masked(plan: &Plan) -> Option<String> {
+    plan.has_personal_data().then(|| "(not shown: it may hold personal data)".to_owned())
+}
+
+/// Rejects that were found while the file was read, and loose ones, in the order of the rows.
+struct Waiting {
+    early: BufReader<File>,
+    next: Option<Reject>,
+    loose: std::iter::Peekable<std::vec::IntoIter<Reject>>,
+}
+
+impl Waiting {
+    fn new(mut early: BufReader<File>, loose: Vec<Reject>) -> io::Result<Self> {
+        let next = read_reject(&mut early)?;
+        Ok(Self { early, next, loose: loose.into_iter().peekable() })
+    }
+
+    /// The next one whose row stands before `line`.
+    fn before(&mut self, line: u64) -> io::Result<Option<Reject>> {
+        let early = self.next.as_ref().map_or(u64::MAX, |reject| reject.row);
+        let loose = self.loose.peek().map_or(u64::MAX, |reject| reject.row);
+        if early.min(loose) >= line {
+            return Ok(None);
+        }
+        if loose <= early {
+            return Ok(self.loose.next());
+        }
+        let next = read_reject(&mut self.early)?;
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+}
+
 fn words(plan: &Plan, strike: &Strike) -> (Option<String>, String) {
     let (target, (column, lookup)) = match strike.field {
         Some(field) => (plan.target(usize::from(field)), plan.blamed(usize::from(field))),
@@ -266,9 +318,8 @@ fn words(plan: &Plan, strike: &Strike) -> (Option<String>, String) {
     };
     let other = strike.other;
     let message = match &strike.code {
-        RejectCode::GroupSplit => {
-            format!("the rows of this record do not stand together: others begin on line {other}")
-        }
+        RejectCode::GroupSplit => return (plan.group_column(), split_words(other)),
+        RejectCode::Group if other > 0 => format!("rejected with its group, which comes back on line {other}"),
         RejectCode::DuplicateKey => format!("`{target}` must be unique, and line {other} has the same value"),
         RejectCode::LookupMissing => format!("the value of `{target}` is not in {}", lookup.unwrap_or("this file")),
         _ => "rejected with its group, for a broken row beside it".to_owned(),

@@ -8,8 +8,11 @@ use super::sorter::Sorter;
 use crate::domain::reject::RejectCode;
 use crate::mapping::claim::{Claim, ClaimKind};
 
-/// Class, id, fingerprint, before or after, record, line, field.
-const ENTRY: usize = 1 + 2 + 16 + 1 + 8 + 8 + 2;
+/// Class, id, fingerprint, before or after, line, record, field, offset, length.
+const ENTRY: usize = 1 + 2 + 16 + 1 + 8 + 8 + 2 + 8 + 8;
+
+/// Stands for a claim that belongs to no record that was made.
+pub(super) const NO_RECORD: u64 = u64::MAX;
 
 /// Why a record that looked good is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,25 @@ pub(super) struct Strike {
 
 /// Records by number, with what is wrong with each.
 pub(super) type Strikes = BTreeMap<u64, Vec<Strike>>;
+
+/// A group that comes back, and was rejected already for another fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loose {
+    /// Its first row: line, offset, length.
+    pub(super) line: u64,
+    pub(super) byte: u64,
+    pub(super) length: u64,
+    /// The line on which it began before.
+    pub(super) other: u64,
+}
+
+/// What the end of the file says.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) records: Strikes,
+    /// In the order of the file.
+    pub(super) loose: Vec<Loose>,
+}
 
 /// Collects claims while the file is read.
 pub(super) struct Court {
@@ -52,9 +74,11 @@ impl Court {
         entry[1..3].copy_from_slice(&id.to_be_bytes());
         entry[3..19].copy_from_slice(&claim.hash);
         entry[19] = after;
-        entry[20..28].copy_from_slice(&record.to_be_bytes());
-        entry[28..36].copy_from_slice(&claim.line.to_be_bytes());
+        entry[20..28].copy_from_slice(&claim.line.to_be_bytes());
+        entry[28..36].copy_from_slice(&record.to_be_bytes());
         entry[36..38].copy_from_slice(&field.to_be_bytes());
+        entry[38..46].copy_from_slice(&claim.place.0.to_be_bytes());
+        entry[46..54].copy_from_slice(&claim.place.1.to_be_bytes());
         self.claims.push(entry)
     }
 
@@ -66,8 +90,8 @@ impl Court {
     }
 
     /// Judges all claims.
-    pub(super) fn judge(self) -> io::Result<Strikes> {
-        let mut strikes = self.struck;
+    pub(super) fn judge(self) -> io::Result<Verdict> {
+        let mut verdict = Verdict { records: self.struck, loose: Vec::new() };
         // Unique values that stand more than once: record, number of the value, line, field.
         let mut conflicts = Sorter::<26>::new(self.scratch.as_deref());
         let mut values = 0_u64;
@@ -76,7 +100,7 @@ impl Court {
             let entry = Entry::new(bytes);
             if same.first().is_some_and(|first| !first.is_same_value(&entry)) {
                 values += 1;
-                judge_value(&same, values, &mut strikes, &mut conflicts)?;
+                judge_value(&same, values, &mut verdict, &mut conflicts)?;
                 same.clear();
             }
             // Of values that only stand in a column one entry says it all.
@@ -85,9 +109,10 @@ impl Court {
             }
             Ok(())
         })?;
-        judge_value(&same, values + 1, &mut strikes, &mut conflicts)?;
-        judge_conflicts(conflicts, &mut strikes)?;
-        Ok(strikes)
+        judge_value(&same, values + 1, &mut verdict, &mut conflicts)?;
+        judge_conflicts(conflicts, &mut verdict.records)?;
+        verdict.loose.sort_by_key(|loose| loose.line);
+        Ok(verdict)
     }
 }
 
@@ -100,6 +125,8 @@ struct Entry {
     record: u64,
     line: u64,
     field: u16,
+    byte: u64,
+    length: u64,
 }
 
 impl Entry {
@@ -116,9 +143,11 @@ impl Entry {
             id: u16::from_be_bytes([bytes[1], bytes[2]]),
             hash,
             after: bytes[19] == 1,
-            record: number(20),
-            line: number(28),
+            record: number(28),
+            line: number(20),
             field: u16::from_be_bytes([bytes[36], bytes[37]]),
+            byte: number(38),
+            length: number(46),
         }
     }
 
@@ -127,14 +156,24 @@ impl Entry {
     }
 }
 
-fn judge_value(same: &[Entry], value: u64, strikes: &mut Strikes, conflicts: &mut Sorter<26>) -> io::Result<()> {
+fn judge_value(same: &[Entry], value: u64, verdict: &mut Verdict, conflicts: &mut Sorter<26>) -> io::Result<()> {
     let Some(first) = same.first() else { return Ok(()) };
+    let strikes = &mut verdict.records;
     match first.class {
         0 if same.len() > 1 => {
-            for entry in same {
-                let other = if entry.record == first.record { same[1].line } else { first.line };
-                let strike = Strike { code: RejectCode::GroupSplit, line: None, field: None, other };
-                strikes.entry(entry.record).or_default().push(strike);
+            // The rows that come back are to blame; those before go with them.
+            for (at, entry) in same.iter().enumerate() {
+                let (code, other) = match at {
+                    0 => (RejectCode::Group, same[1].line),
+                    _ => (RejectCode::GroupSplit, first.line),
+                };
+                if entry.record != NO_RECORD {
+                    let strike = Strike { code, line: None, field: None, other };
+                    strikes.entry(entry.record).or_default().push(strike);
+                } else if at > 0 {
+                    let Entry { line, byte, length, .. } = *entry;
+                    verdict.loose.push(Loose { line, byte, length, other });
+                }
             }
         }
         1 if first.after => {
