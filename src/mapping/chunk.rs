@@ -242,7 +242,7 @@ impl<'p> Worker<'p> {
             mapped.rows.read += 1;
             mapped.last_row = spot.line;
             self.recode(&mut found, data, spot);
-            self.row(found, &cells, spot, mapped);
+            self.row(found, &cells, data, spot, mapped);
         }
         self.cells = cells;
         if self.plan.groups() {
@@ -319,13 +319,13 @@ impl<'p> Worker<'p> {
 
     /// One data row.
     #[inline]
-    fn row(&mut self, mut found: Found<'_>, cells: &Cells, spot: Spot, mapped: &mut Mapped) {
+    fn row(&mut self, mut found: Found<'_>, cells: &Cells, data: &[u8], spot: Spot, mapped: &mut Mapped) {
         let plan = self.plan;
         let row = Row { line: spot.line, ..Row::new(&found, cells) };
-        let mut keyed = found.fault.is_none();
-        if keyed && let TextOf::Tape = self.text_of {
+        let mut split = found.fault.is_none();
+        if split && let TextOf::Tape = self.text_of {
             found.fault = tape::fault(cells, found.text, found.base);
-            keyed = found.fault.is_none();
+            split = found.fault.is_none();
         }
         if found.fault.is_none() && cells.len() != plan.header.width + plan.header.offset {
             found.fault = self.ragged(row);
@@ -336,11 +336,11 @@ impl<'p> Worker<'p> {
             }
         }
         if let Some(Fault { code, message }) = found.fault.take() {
-            let masked = if keyed { plan.masked_row(row) } else { plan.has_personal_data().then(|| HIDDEN.to_owned()) };
+            let masked = if split { plan.masked_row(row) } else { plan.has_personal_data().then(|| HIDDEN.to_owned()) };
             mapped.notes.push(Note { spot, column: None, code, message, masked });
             mapped.rows.rejected += 1;
             match plan.groups() {
-                true => self.broken_row(row, spot, keyed, mapped),
+                true => self.broken_row(cells, data, spot, mapped),
                 false => mapped.rejected_records += 1,
             }
             return;

@@ -4,7 +4,7 @@ use super::chunk::{Mapped, Note, Spot, Worker, note};
 use super::claim::{Claim, ClaimKind, fingerprint};
 use super::kept::Kept;
 use super::plan::{Field, Plan};
-use super::record::{Mapper, Row};
+use super::record::{Mapper, Refuse, Row};
 use super::rule::Seen;
 use super::spec::OnConflict;
 use super::text;
@@ -57,12 +57,13 @@ struct KeptRow {
     text: String,
     line: u64,
     plain: bool,
+    spot: Spot,
 }
 
 impl KeptRow {
-    fn keep(&mut self, row: Row<'_>) {
+    fn keep(&mut self, row: Row<'_>, spot: Spot) {
         self.cells.keep(&mut self.text, row.cells, row.text, row.base);
-        (self.line, self.plain) = (row.line, row.plain);
+        (self.line, self.plain, self.spot) = (row.line, row.plain, spot);
     }
 
     fn row(&self) -> Row<'_> {
@@ -162,38 +163,55 @@ fn read_key(plan: &Plan, row: Row<'_>, key: &mut String) -> bool {
     true
 }
 
+/// The key of a broken row; `false` when it cannot be read for certain.
+fn read_broken_key(plan: &Plan, cells: &Cells, data: &[u8], key: &mut String) -> bool {
+    key.clear();
+    let Some(group) = &plan.group else { return false };
+    for (at, &column) in group.columns.iter().enumerate() {
+        let cell = cells.bytes(column, data).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(cell) = cell.filter(|cell| !plan.missing.is(cell) && !cell.contains('\0')) else { return false };
+        if at > 0 {
+            key.push(KEY_MARK);
+        }
+        key.push_str(cell.trim());
+    }
+    true
+}
+
 impl Worker<'_> {
     /// A row whose structure is broken, and which is rejected already. If its key can be read, it rejects its group; otherwise
     /// the groups before and behind it, because it may have belonged to either.
-    pub(super) fn broken_row(&mut self, row: Row<'_>, spot: Spot, keyed: bool, mapped: &mut Mapped) {
+    pub(super) fn broken_row(&mut self, cells: &Cells, data: &[u8], spot: Spot, mapped: &mut Mapped) {
         let (plan, _, grouping, _) = self.parts();
         let mut key = std::mem::take(&mut grouping.next_key);
-        if keyed && read_key(plan, row, &mut key) {
+        if read_broken_key(plan, cells, data, &mut key) {
             if !grouping.is_open() || grouping.key != key {
+                let own_note = mapped.notes.pop();
                 self.finish_group(mapped);
-                let first_note = mapped.notes.len().saturating_sub(1);
                 let grouping = self.parts().2;
-                grouping.begin(first_note);
+                grouping.begin(mapped.notes.len());
                 std::mem::swap(&mut grouping.key, &mut key);
+                mapped.notes.extend(own_note);
             }
             let grouping = self.parts().2;
-            grouping.rejected = true;
+            (grouping.rejected, grouping.poisoned, grouping.next_key) = (true, false, key);
             grouping.rows.push(GroupRow { spot, noted: true, masked: None });
-            grouping.next_key = key;
             return;
         }
         grouping.next_key = key;
+        self.unkeyed_row(mapped);
+    }
+
+    /// A row that belongs to no group for certain.
+    fn unkeyed_row(&mut self, mapped: &mut Mapped) {
         mapped.rejected_records += 1;
-        let own_note = mapped.notes.pop();
         let grouping = self.parts().2;
         if grouping.is_open() {
             grouping.rejected = true;
         } else if grouping.groups == 0 {
             mapped.breaks_before = true;
         }
-        self.finish_group(mapped);
-        mapped.notes.extend(own_note);
-        self.parts().2.poisoned = true;
+        grouping.poisoned = true;
     }
 
     /// A row of a group.
@@ -210,7 +228,7 @@ impl Worker<'_> {
             let masked = plan.masked_row(row);
             mapped.notes.push(Note { spot, column, code: RejectCode::Required, message, masked });
             mapped.rows.rejected += 1;
-            self.broken_row(row, spot, false, mapped);
+            self.unkeyed_row(mapped);
             return;
         }
         if !grouping.is_open() || grouping.key != key {
@@ -219,14 +237,15 @@ impl Worker<'_> {
             grouping.begin(mapped.notes.len());
             std::mem::swap(&mut grouping.key, &mut key);
         }
+        self.parts().2.poisoned = false;
         let (plan, mapper, grouping, _) = self.parts();
         grouping.next_key = key;
         let notes_before = mapped.notes.len();
         let notes = &mut mapped.notes;
         let mut refuse = |field: Option<&Field>, refusal: Box<Refusal>| note(notes, plan, row, spot, field, refusal);
         let mut good = match grouping.headed {
-            false => grouping.first_row(plan, mapper, row, &mut refuse),
-            true => grouping.agree(plan, mapper, row, &mut refuse),
+            false => grouping.first_row(plan, mapper, row, spot, &mut refuse),
+            true => grouping.agree(plan, mapper, row, spot, &mut refuse),
         };
         good &= grouping.line(plan, mapper, row, &mut refuse);
         grouping.rejected |= !good;
@@ -247,10 +266,12 @@ impl Worker<'_> {
         }
         let first = grouping.rows.first().map(|row| row.spot).unwrap_or_default();
         let end = grouping.rows.last().map_or(0, |row| row.spot.byte + row.spot.length);
-        if !grouping.rejected
-            && let Some(group) = &plan.group
-        {
-            grouping.settle_head(plan, mapper, group.on_conflict);
+        if grouping.headed && plan.group.as_ref().is_some_and(|group| group.on_conflict == OnConflict::Last) {
+            let notes_before = mapped.notes.len();
+            grouping.settle_head(plan, mapper, &mut mapped.notes);
+            grouping.count_noted(notes_before, mapped);
+        }
+        if !grouping.rejected {
             for ((rule, seen), warned) in plan.rules.iter().zip(&grouping.seen).zip(warned) {
                 match rule.fault(&mapper.kept, seen) {
                     None => {}
@@ -300,19 +321,24 @@ impl Worker<'_> {
 }
 
 impl Grouping {
-    /// The fields of the record, from its first row.
+    /// The fields of the record, from its first row. When the last row decides, their faults are found at its end.
     fn first_row(
         &mut self,
         plan: &Plan,
         mapper: &mut Mapper<'_>,
         row: Row<'_>,
-        refuse: &mut super::record::Refuse<'_>,
+        spot: Spot,
+        refuse: &mut Refuse<'_>,
     ) -> bool {
         mapper.begin();
         self.headed = true;
-        self.first.keep(row);
-        self.last.keep(row);
+        self.first.keep(row, spot);
+        self.last.keep(row, spot);
         self.head.clear();
+        if plan.group.as_ref().is_some_and(|group| group.on_conflict == OnConflict::Last) {
+            mapper.object(&plan.shape.record, row, row, &mut self.head, &mut |_, _| {});
+            return true;
+        }
         let good = mapper.object(&plan.shape.record, row, row, &mut self.head, refuse);
         good & mapper.in_order(false, refuse)
     }
@@ -323,11 +349,17 @@ impl Grouping {
         plan: &Plan,
         mapper: &mut Mapper<'_>,
         row: Row<'_>,
-        refuse: &mut super::record::Refuse<'_>,
+        spot: Spot,
+        refuse: &mut Refuse<'_>,
     ) -> bool {
         let Some(group) = &plan.group else { return true };
-        if group.on_conflict == OnConflict::First {
-            return true;
+        match group.on_conflict {
+            OnConflict::First => return true,
+            OnConflict::Last => {
+                self.last.keep(row, spot);
+                return true;
+            }
+            OnConflict::Reject => {}
         }
         let first = self.first.row();
         let mut good = true;
@@ -336,18 +368,11 @@ impl Grouping {
             if !agreed || field.source_is_same(first, row) {
                 continue;
             }
-            if group.on_conflict == OnConflict::Last {
-                self.last.keep(row);
-                return true;
-            }
             let (here, there) = (mapper.cleaned(field, row), mapper.cleaned(field, first));
             if here != there {
                 good = false;
                 refuse(Some(field), conflict(field, here.as_deref(), there.as_deref(), first.line));
             }
-        }
-        if group.on_conflict == OnConflict::Last {
-            self.last.keep(row);
         }
         good
     }
@@ -358,7 +383,7 @@ impl Grouping {
         plan: &Plan,
         mapper: &mut Mapper<'_>,
         row: Row<'_>,
-        refuse: &mut super::record::Refuse<'_>,
+        refuse: &mut Refuse<'_>,
     ) -> bool {
         let mut good = true;
         let order_by = plan.group.as_ref().and_then(|group| group.order_by);
@@ -377,17 +402,35 @@ impl Grouping {
         good
     }
 
-    /// With `on_conflict = "last"` the record is written again from the last row, as far as rows must agree.
-    fn settle_head(&mut self, plan: &Plan, mapper: &mut Mapper<'_>, on_conflict: OnConflict) {
-        if on_conflict != OnConflict::Last || self.rows.len() < 2 {
-            return;
-        }
+    /// With `on_conflict = "last"` the fields of the record are written again: from the last row as far as rows must agree, from
+    /// the first one otherwise.
+    fn settle_head(&mut self, plan: &Plan, mapper: &mut Mapper<'_>, notes: &mut Vec<Note>) {
         mapper.holes.clear();
-        let of_record = |claim: &Claim| matches!(claim.kind, ClaimKind::Unique(field) | ClaimKind::Needs { field, .. } if !plan.is_of_lines(field));
+        let of_record = |claim: &Claim| match claim.kind {
+            ClaimKind::Unique(field) | ClaimKind::Needs { field, .. } => !plan.is_of_lines(field),
+            _ => false,
+        };
         mapper.claims.retain(|claim| !of_record(claim));
         self.head.clear();
-        let good = mapper.object(&plan.shape.record, self.first.row(), self.last.row(), &mut self.head, &mut |_, _| {});
+        let (first, last) = (&self.first, &self.last);
+        let mut refuse = |field: Option<&Field>, refusal: Box<Refusal>| {
+            let agreed = field.and_then(|field| field.extras.as_ref()).is_some_and(|extras| extras.agreed);
+            let row = if agreed { last } else { first };
+            note(notes, plan, row.row(), row.spot, field, refusal);
+        };
+        let mut good = mapper.object(&plan.shape.record, first.row(), last.row(), &mut self.head, &mut refuse);
+        good &= mapper.in_order(false, &mut refuse);
         self.rejected |= !good;
+    }
+
+    /// Counts the rows that got notes after they were taken.
+    fn count_noted(&mut self, from: usize, mapped: &mut Mapped) {
+        for note in mapped.notes.get(from..).unwrap_or_default() {
+            if let Some(row) = self.rows.iter_mut().find(|row| row.spot.start == note.spot.start && !row.noted) {
+                row.noted = true;
+                mapped.rows.rejected += 1;
+            }
+        }
     }
 
     /// Rejects what is left of the group for the fault of another row.

@@ -287,9 +287,9 @@ pub fn convert(mapping: &Mapping, file_name: &str, content: &[u8]) -> Outcome {
     let header: Vec<String> =
         header.cells.into_iter().map(|cell| String::from_utf8(cell).expect("UTF-8 header")).collect();
     let mut records = group::records(mapping, file_name, &header, rows);
-    group::strike_split(&mut records);
     group::strike_neighbours(&mut records);
     record::check(mapping, &mut records);
+    group::strike_split(&mut records);
     record::strike_duplicates(mapping, &mut records);
     record::outcome(mapping, records)
 }

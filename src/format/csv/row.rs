@@ -36,6 +36,15 @@ impl Cells {
         }
     }
 
+    /// The bytes of cell `at` of a row of `data`, which may be no text; `None` beyond the last cell that was found.
+    pub fn bytes<'a>(&'a self, at: usize, data: &'a [u8]) -> Option<&'a [u8]> {
+        let &(start, end) = self.bounds.get(at)?;
+        match start & UNESCAPED {
+            0 => data.get(start as usize..end as usize),
+            _ => self.unescaped.get((start & !UNESCAPED) as usize..end as usize).map(str::as_bytes),
+        }
+    }
+
     /// Copies the cells of a row into `kept`, so that they outlive their chunk; `text` and `base` are those of the row. The
     /// copy's own text is `kept`, and its base is 0.
     pub fn keep(&mut self, kept: &mut String, row: &Cells, text: &str, base: usize) {

@@ -304,6 +304,11 @@ impl Waiting {
             return Ok(None);
         }
         if loose <= early {
+            // It is the cause; that the row went with its group says nothing more.
+            if let Some(group) = self.next.take_if(|next| next.row == loose && next.code == RejectCode::Group) {
+                drop(group);
+                self.next = read_reject(&mut self.early)?;
+            }
             return Ok(self.loose.next());
         }
         let next = read_reject(&mut self.early)?;
