@@ -9,6 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Problems, Second, Severity};
 use super::later::{Later, later};
+use super::suggest::nearest;
+use super::words;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -396,12 +398,15 @@ impl<'t> Table<'t> {
                     } else {
                         format!("in `{}`", self.name)
                     };
-                    self.sink.error(
-                        "NF101",
-                        &key.span(),
-                        format!("unknown key `{}` {place}", key.get_ref()),
-                        "not a key here",
-                    );
+                    let message = format!("unknown key `{}` {place}", key.get_ref());
+                    let known = words::keys(&self.name);
+                    match nearest(key.get_ref(), known.into_iter()) {
+                        Some(near) => {
+                            let help = format!("did you mean `{near}`?");
+                            self.sink.error_help("NF101", &key.span(), message, "not a key here", help);
+                        }
+                        None => self.sink.error("NF101", &key.span(), message, "not a key here"),
+                    }
                 }
             }
         }
