@@ -128,6 +128,51 @@ fn wait(failure: &Failure, situation: &Situation<'_>, jitter: f64) -> Duration {
     cap.mul_f64(jitter.clamp(0.0, 1.0))
 }
 
+/// One line of the table that people read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRow {
+    /// What happened.
+    pub failure: String,
+    /// What follows when a key is sent and its window is open.
+    pub with_key: &'static str,
+    /// What follows without one.
+    pub without_key: &'static str,
+}
+
+/// What `decide` says of every kind of failure, with the defaults.
+pub fn table() -> Vec<TableRow> {
+    let kinds = [
+        (FailureKind::NotSent, "nothing was sent (DNS, connect, TLS)".to_owned()),
+        (FailureKind::OutcomeUnknown, "timeout or reset after the first byte".to_owned()),
+        (FailureKind::Unreadable, "an answer that cannot be read".to_owned()),
+    ];
+    let statuses = [301, 400, 401, 403, 404, 408, 409, 410, 415, 421, 422, 425, 429, 500, 501, 502, 503, 504, 505];
+    let all = kinds.into_iter().chain(statuses.map(|status| (FailureKind::Status(status), format!("status {status}"))));
+    all.map(|(kind, failure)| TableRow { failure, with_key: words(kind, true), without_key: words(kind, false) })
+        .collect()
+}
+
+fn words(kind: FailureKind, key: bool) -> &'static str {
+    let rule = RetryRule::default();
+    let situation = Situation {
+        rule: &rule,
+        on_unanswered: if key { OnUnanswered::Resend } else { OnUnanswered::Hold },
+        window: key.then_some(Duration::from_secs(86_400)),
+        attempts: 1,
+        age: Duration::ZERO,
+        first_of_run: false,
+    };
+    match decide(&Failure { kind, retry_after_ms: None, message: String::new() }, &situation, 0.5) {
+        Decision::Again(Known::NotTaken, _) => "again",
+        Decision::Again(Known::Unknown, _) => "unanswered, again with the same key",
+        Decision::GiveUp(Known::NotTaken) => "not in this run",
+        Decision::GiveUp(Known::Unknown) => "unanswered, a person decides",
+        Decision::Refused => "refused",
+        Decision::StopRun(Known::NotTaken) => "the run stops",
+        Decision::StopRun(Known::Unknown) => "unanswered, the run stops",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

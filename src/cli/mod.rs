@@ -8,6 +8,8 @@ mod convert;
 mod demo;
 mod diff;
 mod exit;
+mod explain;
+mod fmt;
 mod given;
 mod hold;
 mod preview;
@@ -18,6 +20,7 @@ mod remote;
 mod resume;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod signals;
 mod test;
@@ -73,6 +76,12 @@ pub struct Common {
 enum Command {
     /// Check every file of the project: all mistakes at once, with their places
     Check(check::Args),
+    /// Lay the project's files out in their canonical form; comments stay
+    Fmt(fmt::Args),
+    /// Explain a code, the words of a mapping, or when a request is made again
+    Explain(explain::Args),
+    /// Print or write the JSON Schema of mapping files, for editors
+    Schema(schema::Args),
     /// Run the inline tests of mappings
     Test(test::Args),
     /// Show what a mapping makes of a file: cell by cell, or record by record
@@ -113,6 +122,9 @@ pub fn main() -> Exit {
     let common = &cli.common;
     let ended = match cli.command {
         Command::Check(args) => check::execute(&args, common),
+        Command::Fmt(args) => fmt::execute(&args, common),
+        Command::Explain(args) => explain::execute(&args, common),
+        Command::Schema(args) => schema::execute(&args, common),
         Command::Test(args) => test::execute(&args, common),
         Command::Preview(args) => preview::execute(&args, common),
         Command::Diff(args) => diff::execute(&args, common),

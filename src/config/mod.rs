@@ -4,14 +4,15 @@
 //! `diagnostic` and `render` say what is wrong; `secret` resolves references.
 
 pub mod accept;
+pub mod catalogue;
 mod condition;
 mod connections;
 pub mod diagnostic;
 pub mod inline_test;
 mod input;
 mod job;
-pub mod layout;
 mod later;
+pub mod layout;
 mod layouts;
 mod lookup;
 mod mapping;

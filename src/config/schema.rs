@@ -22,9 +22,9 @@ pub fn mapping() -> Value {
     let mut definitions = Map::new();
     for word in WORDS.iter().filter(|word| word.table != "clean") {
         let name = word.table.trim_end_matches(".*").to_owned();
-        let table = definitions.entry(name).or_insert_with(|| {
-            json!({ "type": "object", "additionalProperties": false, "properties": {} })
-        });
+        let table = definitions
+            .entry(name)
+            .or_insert_with(|| json!({ "type": "object", "additionalProperties": false, "properties": {} }));
         let mut schema = shape(word.shape);
         if let Some(object) = schema.as_object_mut() {
             object.insert("description".to_owned(), json!(word.means));
@@ -61,7 +61,8 @@ fn shape(shape: Shape) -> Value {
         Shape::Conditions | Shape::Pairs => json!({ "type": "object" }),
         Shape::Steps => {
             let words = step_words(true);
-            let tables: Map<String, Value> = step_words(false).into_iter().map(|word| (word.to_owned(), json!({}))).collect();
+            let tables: Map<String, Value> =
+                step_words(false).into_iter().map(|word| (word.to_owned(), json!({}))).collect();
             let table = json!({ "type": "object", "additionalProperties": false, "properties": tables });
             json!({ "type": "array", "items": { "anyOf": [{ "type": "string", "enum": words }, table] } })
         }

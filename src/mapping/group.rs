@@ -378,13 +378,7 @@ impl Grouping {
     }
 
     /// The entries of the lists.
-    fn line(
-        &mut self,
-        plan: &Plan,
-        mapper: &mut Mapper<'_>,
-        row: Row<'_>,
-        refuse: &mut Refuse<'_>,
-    ) -> bool {
+    fn line(&mut self, plan: &Plan, mapper: &mut Mapper<'_>, row: Row<'_>, refuse: &mut Refuse<'_>) -> bool {
         let mut good = true;
         let order_by = plan.group.as_ref().and_then(|group| group.order_by);
         for (steps, list) in plan.shape.lists.iter().zip(&mut self.lists) {

@@ -228,15 +228,16 @@ impl<'p> Mapper<'p> {
             None => typed,
             Some(extras) => {
                 let negative = extras.negative_when.as_ref().is_some_and(|when| when.hold(plan, row));
-                let typed = if negative { typed.negated() } else { typed };
-                if let Some(slot) = extras.keep.and_then(|slot| kept.get_mut(slot)) {
-                    *slot = Kept::new(&typed);
-                }
-                typed
+                if negative { typed.negated() } else { typed }
             }
         };
         if let Some(limits) = &field.limits {
             limits.check(&typed)?;
+        }
+        if let Some(extras) = &field.extras
+            && let Some(slot) = extras.keep.and_then(|slot| kept.get_mut(slot))
+        {
+            *slot = Kept::new(&typed);
         }
         typed.write(out);
         Ok(true)

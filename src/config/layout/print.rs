@@ -56,8 +56,11 @@ impl Printed {
 
     /// Ends the line.
     pub fn end_line(&mut self, comment: Option<&Comment<'_>>) {
-        let comment = comment
-            .map(|comment| Behind { text: comment.text.to_owned(), column: comment.column, gap: comment.gap.max(1) });
+        let comment = comment.map(|comment| Behind {
+            text: comment.text.to_owned(),
+            column: comment.column,
+            gap: comment.gap.max(1),
+        });
         let row = std::mem::take(&mut self.row);
         self.rows.push(Row { comment, ..row });
     }
@@ -74,11 +77,8 @@ impl Printed {
 
     fn list(&mut self, list: &List<'_>, indent: usize) {
         // Only lists of tables have the looser form.
-        let blank = if list.spaced && matches!(list.items.first(), Some(Item { node: Node::Table(_), .. })) {
-            " "
-        } else {
-            ""
-        };
+        let blank =
+            if list.spaced && matches!(list.items.first(), Some(Item { node: Node::Table(_), .. })) { " " } else { "" };
         self.push("[");
         self.push(blank);
         for (index, item) in list.items.iter().enumerate() {

@@ -41,7 +41,10 @@ fn what_was_aligned_stays_so() {
 fn values_have_one_form() {
     becomes("a=[ 1,2 ,3,]\nb={x=1,y={},}\nc=[]", "a = [1, 2, 3]\nb = { x = 1, y = {} }\nc = []\n");
     becomes("a = [ {x=1}, ]\nb = [{x=1}]", "a = [ { x = 1 } ]\nb = [{ x = 1 }]\n");
-    becomes("a = [\n1,\n    2]\nb = [1,\n[2,\n3]]", "a = [\n  1,\n  2,\n]\nb = [\n  1,\n  [\n    2,\n    3,\n  ],\n]\n");
+    becomes(
+        "a = [\n1,\n    2]\nb = [1,\n[2,\n3]]",
+        "a = [\n  1,\n  2,\n]\nb = [\n  1,\n  [\n    2,\n    3,\n  ],\n]\n",
+    );
     becomes("a='x'\nb='\\d'\nc='\"'\nd=\"\\t\"\ne=''", "a = \"x\"\nb = '\\d'\nc = '\"'\nd = \"\\t\"\ne = \"\"\n");
     stays("a = \"\"\"\nline  \n\"quoted\"\"\"\"\nb = 2\n");
     stays("a = [\n  { when = { S = [\"X\"] },    value = 1 },\n  { when = { Quantity = 1 }, value = 22 },\n]\n");
@@ -126,7 +129,9 @@ fn list_of(item: impl Strategy<Value = String> + Clone) -> impl Strategy<Value =
 fn table_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let field = (blanks(), blanks(), value, blanks());
     proptest::collection::vec(field, 0..4).prop_map(|fields| {
-        let field = |(index, (a, b, value, c)): (usize, &(String, String, String, String))| format!("{a}k{index}{b}={c}{value}{b}");
+        let field = |(index, (a, b, value, c)): (usize, &(String, String, String, String))| {
+            format!("{a}k{index}{b}={c}{value}{b}")
+        };
         format!("{{{}}}", fields.iter().enumerate().map(field).collect::<Vec<_>>().join(","))
     })
 }

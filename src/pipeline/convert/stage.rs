@@ -232,12 +232,7 @@ impl Staged<'_, '_> {
     }
 
     /// Rejects a record that looked good, in its place among the other rejects.
-    fn strike(
-        &mut self,
-        record: &Record,
-        strikes: &[Strike],
-        rejects: &mut Waiting,
-    ) -> io::Result<()> {
+    fn strike(&mut self, record: &Record, strikes: &[Strike], rejects: &mut Waiting) -> io::Result<()> {
         *self.rejected_records += 1;
         let count = record.rows.len() as u64;
         self.rows.used -= count;
