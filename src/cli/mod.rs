@@ -12,6 +12,8 @@ mod explain;
 mod fmt;
 mod given;
 mod hold;
+mod init;
+mod new;
 mod preview;
 mod progress;
 mod reconcile;
@@ -76,6 +78,10 @@ pub struct Common {
 enum Command {
     /// Check every file of the project: all mistakes at once, with their places
     Check(check::Args),
+    /// Begin a project: a small one with comments that runs offline
+    Init(init::Args),
+    /// Propose a mapping from a sample
+    New(new::Args),
     /// Lay the project's files out in their canonical form; comments stay
     Fmt(fmt::Args),
     /// Explain a code, the words of a mapping, or when a request is made again
@@ -122,6 +128,8 @@ pub fn main() -> Exit {
     let common = &cli.common;
     let ended = match cli.command {
         Command::Check(args) => check::execute(&args, common),
+        Command::Init(args) => init::execute(&args, common),
+        Command::New(args) => new::execute(&args, common),
         Command::Fmt(args) => fmt::execute(&args, common),
         Command::Explain(args) => explain::execute(&args, common),
         Command::Schema(args) => schema::execute(&args, common),

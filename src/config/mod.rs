@@ -17,6 +17,7 @@ mod layouts;
 mod lookup;
 mod mapping;
 pub mod project;
+pub mod propose;
 mod recipe;
 pub mod render;
 mod rules;
