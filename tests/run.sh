@@ -3,11 +3,20 @@
 # openssh-server is installed when it is missing (nothing is started or changed; the tests start their own on a free port).
 #
 #     bash tests/run.sh [ARGUMENTS FOR cargo test]
+#     bash tests/run.sh --fuzz        mutated files, mappings and TOML, NF_FUZZ_SECONDS (60) for each of the two targets
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf 'tests: %s\n' "$*" >&2; }
 die() { printf 'tests: %s\n' "$*" >&2; exit 1; }
+
+command -v cargo >/dev/null || die "there is no cargo; see https://rustup.rs"
+
+if [ "${1:-}" = "--fuzz" ]; then
+  shift
+  say "fuzzing, ${NF_FUZZ_SECONDS:-60} s for each target"
+  exec cargo test --release --locked --test fuzz "$@" -- --ignored --nocapture --test-threads 1
+fi
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
@@ -31,8 +40,6 @@ if [ "$(id -u)" -eq 0 ] && [ ! -d /run/sshd ]; then
   say "making /run/sshd"
   mkdir -m 0755 /run/sshd
 fi
-
-command -v cargo >/dev/null || die "there is no cargo; see https://rustup.rs"
 
 say "cargo test --release --locked $*"
 exec cargo test --release --locked "$@"
