@@ -97,6 +97,56 @@ fn difference(expected: &Outcome, found: &Outcome) -> String {
     format!("after {same} equal lines\n  expected:\n    {}\n  found:\n    {}", rest(&expected), rest(&found))
 }
 
+/// The reference by itself, on files that a person has worked out: `OrderNo`, a total, and lines with an amount.
+#[test]
+fn the_reference_says_what_the_design_says() {
+    use model::{Check, Field, Kind, Origin, Rule};
+    let number = Kind::Number { decimals: Some(2), implied: None, minor_units: None, negative_when: None };
+    let from = |target: &str, column: &str, kind: &Kind| {
+        let mut field = Field::new(target, Origin::From(column.to_owned()), kind.clone());
+        field.required = true;
+        field
+    };
+    let mut mapping = case(&[]).mapping;
+    mapping.group_by = Some("OrderNo".to_owned());
+    mapping.fields = vec![
+        from("id", "OrderNo", &Kind::Text),
+        from("total", "Total", &number),
+        from("lines[].amount", "Amount", &number),
+    ];
+    let rule = Rule::SumEquals { sum: "lines[].amount".to_owned(), equals: "total".to_owned(), tolerance: None };
+    mapping.checks = vec![Check { id: "sum".to_owned(), rule, warn_only: false }];
+    let outcome = |rows: &str| {
+        let content = format!("OrderNo,Total,Amount\n{rows}");
+        let Outcome::Done { out, rejects } = model::convert(&mapping, FILE, content.as_bytes()) else {
+            panic!("{rows}")
+        };
+        let shown =
+            |reject: &Reject| format!("{} {} {}", reject.row, reject.column.as_deref().unwrap_or("-"), reject.code);
+        (out, rejects.iter().map(shown).collect::<Vec<_>>().join(", "))
+    };
+    let order =
+        |id: &str| format!("{{\"id\":\"{id}\",\"total\":3.00,\"lines\":[{{\"amount\":1.00}},{{\"amount\":2.00}}]}}\n");
+    let (a, b) = ("A,3,1\nA,3,2\n", "B,3,1\nB,3,2\n");
+    for (rows, out, rejects) in [
+        (format!("{a}{b}"), order("A") + &order("B"), ""),
+        (format!("{a}B,3,1\nB,3,x\n"), order("A"), "4 - group, 5 Amount bad-number"),
+        (format!("{a}B,3,1\nB,4,2\n"), order("A"), "4 - group, 5 Total group-conflict"),
+        (format!("{a}B,4,1\nB,4,2\n"), order("A"), "4 - check:sum, 5 - group"),
+        // A key that comes back, a ragged line whose key can be read, and one whose key cannot.
+        (format!("{a}{b}A,3,3\n"), order("B"), "2 - group, 3 - group, 6 OrderNo group-split"),
+        (format!("{a}B,3,1\nB,3\n"), order("A"), "4 - group, 5 - ragged-row"),
+        (
+            format!("{a}\"x\"y,1,1\n{b}C,3,1\nC,3,2\n"),
+            order("C"),
+            "2 - group, 3 - group, 4 - bad-quote, 5 - group, 6 - group",
+        ),
+        (format!("A,3,1\n\"x\"y,1,1\nA,3,2\n{b}"), order("B"), "2 - group, 3 - bad-quote, 4 - group"),
+    ] {
+        assert_eq!(outcome(&rows), (out, rejects.to_owned()), "{rows}");
+    }
+}
+
 #[test]
 fn the_engine_and_the_reference_agree_on_every_cell() {
     let project = tempfile::Builder::new().prefix("nightferry-reference-").tempdir().unwrap();
