@@ -3,7 +3,14 @@
 //!     bash tests/run.sh --fuzz
 //!
 //! The seed is printed, and `NF_SEED` repeats it. A failing input is printed as hex.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test ends where it is surprised")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test ends where it is surprised"
+)]
 
 #[path = "reference/mod.rs"]
 mod model;

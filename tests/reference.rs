@@ -35,7 +35,7 @@ fn engine(project: &Path, case: &Case, at: u64) -> Result<Outcome, String> {
     fs::write(&file, &case.file).unwrap();
     let binary = std::env::var_os("NF_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_nightferry").into());
     let ended = Command::new(binary)
-        .args(["convert", &name, "--threads", if at % 2 == 0 { "1" } else { "2" }, "--quiet", "--project"])
+        .args(["convert", &name, "--threads", if at.is_multiple_of(2) { "1" } else { "2" }, "--quiet", "--project"])
         .arg(project)
         .args(["--file".as_ref(), file.as_os_str(), "--out".as_ref(), out.as_os_str()])
         .args(["--rejects".as_ref(), rejects.as_os_str()])
@@ -160,7 +160,7 @@ fn the_engine_and_the_reference_agree_on_every_cell() {
     seed[..8].copy_from_slice(&number("NF_SEED", 20_261_123).to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let (count, records, rejects) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let tapes = proptest::collection::vec(0..1000_u32, 0..1200);
+    let tapes = proptest::collection::vec(0..1000_u32, 0..2500);
     let ended = runner.run(&tapes, |tape| {
         let case = case(&tape);
         let mut expected = model::convert(&case.mapping, FILE, &case.file);
