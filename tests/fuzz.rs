@@ -24,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nightferry::config::project::{self, LoadedJob, Project, load_job};
 use nightferry::config::render;
 use nightferry::config::secret::Secrets;
+use nightferry::domain::control::Previous;
 use nightferry::pipeline::convert::{ConvertInput, Facts, convert};
 
 /// No input is larger.
@@ -358,12 +359,13 @@ fn converts(job: &LoadedJob, folder: &Path, content: &[u8]) -> Result<bool, Stri
             size: content.len() as u64,
             spec: &job.mapping,
             facts: &facts,
-            batch: &job.job.target.batch,
             empty_file: None,
             threads,
+            scratch: None,
+            previous: &Previous::default(),
             progress: &|_| (),
         };
-        let converted = convert(input, &mut spool, &mut index, &mut |reject| {
+        let converted = convert(input, &job.job.target.batch, &mut spool, &mut index, &mut |reject| {
             rejects.push((reject.row, reject.column, reject.code, reject.message));
             Ok(())
         });

@@ -17,6 +17,9 @@ use align::Run;
 use print::Printed;
 use scan::{Line, scan};
 
+/// Most rounds until nothing moves.
+const ROUNDS: usize = 8;
+
 /// Lays out the text of the file at `path`. A text that is not TOML is a problem, told with its place.
 pub fn layout(path: &str, text: &str) -> Result<String, Problems> {
     let text = text.trim_start_matches('\u{feff}');
@@ -25,7 +28,15 @@ pub fn layout(path: &str, text: &str) -> Result<String, Problems> {
     if !sink.is_clean() {
         return Err(sink.finish());
     }
-    let laid_out = arrange(&scan(text));
+    let mut laid_out = arrange(&scan(text));
+    // What is aligned may show what else can be; after a few rounds nothing moves.
+    for _ in 0..ROUNDS {
+        let again = arrange(&scan(&laid_out));
+        if again == laid_out {
+            break;
+        }
+        laid_out = again;
+    }
     if !means_the_same(text, &laid_out) {
         let help = "please report this file; until then lay it out by hand";
         sink.error_help("NF131", &(0..0), "this file cannot be laid out without changing what it means", "", help);

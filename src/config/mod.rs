@@ -8,6 +8,7 @@ pub mod catalogue;
 mod condition;
 mod connections;
 pub mod diagnostic;
+pub mod fix;
 pub mod inline_test;
 mod input;
 mod job;

@@ -338,27 +338,18 @@ fn camel(column: &str) -> String {
 
 /// What personal data a column holds, by its name.
 fn pii(column: &str) -> Option<Pii> {
-    let name = column.to_lowercase();
+    let name: String = column.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     Some(match () {
         () if has(&["mail"]) => Pii::Email,
         () if has(&["phone", "mobile", "telefon"]) => Pii::Phone,
         () if has(&["iban"]) => Pii::Iban,
         () if has(&["birth", "dob"]) => Pii::BirthDate,
-        () if has(&["nationalid", "national_id", "ssn", "cpr"]) => Pii::NationalId,
+        () if has(&["nationalid", "ssn", "cpr"]) => Pii::NationalId,
         () if has(&["salary", "wage"]) => Pii::Salary,
         () if has(&["street", "address"]) => Pii::Address,
-        () if has(&[
-            "firstname",
-            "lastname",
-            "surname",
-            "first_name",
-            "last_name",
-            "customer_name",
-            "fullname",
-            "given",
-            "family",
-        ]) || name == "name" =>
+        () if has(&["firstname", "lastname", "surname", "customername", "fullname", "givenname", "familyname"])
+            || name == "name" =>
         {
             Pii::Name
         }

@@ -75,6 +75,30 @@ fn one(diagnostic: &Diagnostic, source: &str, second: Option<&str>, renderer: &R
     renderer.render(&[group]).to_string()
 }
 
+/// One line each: `path:line:column: error[NF101]: message`.
+pub fn concise(problems: &Problems) -> String {
+    let line = |one: &Diagnostic| {
+        let severity = severity_word(one);
+        format!("{}:{}:{}: {severity}[{}]: {}\n", one.path, one.line, one.column, one.code, one.message)
+    };
+    problems.diagnostics.iter().map(line).collect()
+}
+
+/// Annotations that GitHub's workflows show beside the line.
+pub fn github(problems: &Problems) -> String {
+    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let line = |one: &Diagnostic| {
+        let (severity, message) = (severity_word(one), escaped(&one.message));
+        let Diagnostic { path, line, column, code, .. } = one;
+        format!("::{severity} file={path},line={line},col={column},title={code}::{message}\n")
+    };
+    problems.diagnostics.iter().map(line).collect()
+}
+
+fn severity_word(diagnostic: &Diagnostic) -> &'static str {
+    if diagnostic.is_error() { "error" } else { "warning" }
+}
+
 /// `{ errors, warnings, diagnostics: [ { code, severity, path, line, column, message, help } ] }`.
 pub fn to_json(problems: &Problems) -> serde_json::Value {
     let diagnostics: Vec<_> = problems

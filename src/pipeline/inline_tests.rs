@@ -140,6 +140,10 @@ impl File<'_> {
                 }
                 text.push_str(&quoted(cell, input));
             }
+            if text.is_empty() || text.ends_with('\n') {
+                // The one cell is empty: a line of nothing would be no row.
+                text.push_str("\"\"");
+            }
             text.push('\n');
         };
         for layout in self.spec.layouts.iter().filter(|layout| layout.occurs == Occurs::First) {
