@@ -12,7 +12,7 @@ use super::rule::{Order, Rule};
 use super::shape::Shape;
 use super::spec::{
     Auto, Case, CleanStep, Column, Condition, Constant, FieldSpec, InputSpec, LookupTable, MappingSpec, OnConflict,
-    Origin, Ragged, TemplatePart, ValueKind,
+    Origin, Ragged, TemplatePart, TextFormat, ValueKind,
 };
 use super::special::SpecialLine;
 use super::tally::Control;
@@ -86,6 +86,8 @@ pub(super) struct Field {
     pub(super) limits: Option<Box<Limits>>,
     /// What few fields have; out of the way of the others.
     pub(super) extras: Option<Box<Extras>>,
+    /// The cell as it is, which is what most fields are: its column.
+    pub(super) plain_cell: Option<usize>,
 }
 
 /// What few fields have.
@@ -407,11 +409,22 @@ impl Compiler<'_> {
             _ => true,
         };
         let column = field.origin.columns().first().map(|column| Header::label(column));
+        let source = self.source(field)?;
+        let extras = self.extras(field)?;
+        let plain_cell = match (&source, &field.kind) {
+            (Source::Cell(at), ValueKind::Text(TextFormat::Any))
+                if field.clean.is_empty() && field.lookup.is_none() && limits.is_none() && extras.is_none() =>
+            {
+                Some(*at)
+            }
+            _ => None,
+        };
         Ok(Field {
+            plain_cell,
             target: field.name(),
             of_lines: field.list().is_some(),
             column: if matches!(field.origin, Origin::Cases(_)) { None } else { column },
-            source: self.source(field)?,
+            source,
             clean: field.clean.clone(),
             keeps_plain: field.clean.iter().all(pads_plain),
             lookup: field.lookup.as_ref().and_then(|name| self.spec.lookups.keys().position(|known| known == name)),
@@ -419,7 +432,7 @@ impl Compiler<'_> {
             default: field.default.as_ref().map(Encoded::new),
             required: field.required,
             limits: limits.map(Box::new),
-            extras: self.extras(field)?,
+            extras,
         })
     }
 

@@ -13,6 +13,7 @@ use super::spec::OnMissing;
 use super::text;
 use super::value::{Found, Kind, Refusal, Typed};
 use super::warned::Warned;
+use super::write;
 use crate::domain::reject::RejectCode;
 use crate::format::csv::row::{self, Cells};
 
@@ -107,9 +108,10 @@ impl<'p> Mapper<'p> {
                     let Some(field) = plan.fields.get(*at) else { continue };
                     let key_at = out.len();
                     self.key(key, out);
-                    let outcome = match &field.extras {
-                        None => self.value(field, *at, row, out),
-                        Some(extras) => {
+                    let outcome = match (&field.extras, field.plain_cell) {
+                        (_, Some(at)) => plan.plain_cell(field, row.cell(at), row.plain, out),
+                        (None, None) => self.value(field, *at, row, out),
+                        (Some(extras), None) => {
                             let row = if extras.agreed { agreed } else { row };
                             self.unusual(field, extras, *at, row, out)
                         }
@@ -292,6 +294,24 @@ impl Field {
 }
 
 impl Plan {
+    /// The quick way for a field that is a cell as it is.
+    #[inline(always)]
+    fn plain_cell(&self, field: &Field, cell: &str, plain: bool, out: &mut Vec<u8>) -> Result<bool, Box<Refusal>> {
+        if !self.missing.is(cell) {
+            match plain {
+                true => write::plain_string(out, cell),
+                false => write::string(out, cell),
+            }
+            return Ok(true);
+        }
+        match &field.default {
+            Some(default) => out.extend_from_slice(&default.json),
+            None if field.required => return Err(required(field)),
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// The value of an origin; `None` when it is missing.
     #[inline]
     fn origin<'a>(&'a self, source: &'a Source, row: Row<'a>, joined: &'a mut String) -> Option<Found<'a>> {
