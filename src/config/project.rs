@@ -15,7 +15,7 @@ use super::secret::{SecretSource, Secrets};
 use super::tree::{At, Sink, Table};
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
 use crate::domain::name::ConnectionName;
-use crate::mapping::spec::{Auto, MappingSpec, Origin};
+use crate::mapping::spec::{Auto, MappingSpec, Origin, OutputFormat};
 use crate::schedule::zone;
 
 /// An installation, from `nightferry.toml`.
@@ -418,6 +418,7 @@ impl<'p> Loading<'p> {
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
         let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
+        check_output(sink, &spec, read.target.as_ref());
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());
         }
@@ -469,6 +470,14 @@ fn find(
 }
 
 /// With `auto = "run"` every run would send another body under another key: nothing would ever be recognised again.
+/// What is not JSON is written into files, and this version sends to APIs only.
+fn check_output(sink: &Sink<'_>, spec: &MappingSpec, target: Option<&At<String>>) {
+    if let (false, Some(target)) = (spec.output.format == OutputFormat::Json, target) {
+        let message = "the mapping's `[output] format` is not `json`, and this version sends JSON only";
+        sink.error_help("NF191", &target.span, message, "", "set `[output] format = \"json\"`");
+    }
+}
+
 fn check_run_in_key(sink: &Sink<'_>, spec: &MappingSpec, header: &str, target: Option<&At<String>>) {
     let field = spec.fields.iter().find(|field| matches!(field.origin, Origin::Auto(Auto::Run)));
     if let (Some(field), Some(target)) = (field, target) {

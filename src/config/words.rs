@@ -104,13 +104,7 @@ const fn step(
     cell: &'static [(&'static str, &'static str)],
     gives: &'static str,
 ) -> Word {
-    Word {
-        table: "clean",
-        key,
-        shape: Shape::Steps,
-        means,
-        example: Some(Example { recipe, beside: "", row: cell, gives }),
-    }
+    Word { table: "clean", key, shape: Steps, means, example: Some(Example { recipe, beside: "", row: cell, gives }) }
 }
 
 use Shape::{

@@ -470,6 +470,7 @@ struct Position {
 }
 
 /// Notes the fault of a row.
+#[expect(clippy::boxed_local, reason = "refusals travel boxed, so that the results of the hot path stay small")]
 pub(super) fn note(
     notes: &mut Vec<Note>,
     plan: &Plan,

@@ -85,7 +85,7 @@ pub fn scan(text: &str) -> Vec<Line<'_>> {
             }
         };
         lines.push(line);
-        cursor.to_next_line();
+        cursor.advance_line();
     }
     lines
 }
@@ -143,7 +143,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes what is left of the line, which is its end.
-    pub fn to_next_line(&mut self) {
+    pub fn advance_line(&mut self) {
         self.at += self.rest().find('\n').map_or(self.rest().len(), |at| at + 1);
     }
 

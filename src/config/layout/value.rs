@@ -91,18 +91,18 @@ fn list<'t>(cursor: &mut Cursor<'t>) -> List<'t> {
                 if !same_line {
                     cursor.forget_comment();
                 }
-                cursor.to_next_line();
+                cursor.advance_line();
                 (list.on_lines, same_line) = (true, false);
             }
             Some('#') if same_line => {
                 let comment = cursor.comment_behind().map(|comment| Comment { gap, ..comment });
                 list.take_comment_behind(comment, &mut waiting);
-                cursor.to_next_line();
+                cursor.advance_line();
                 (list.on_lines, same_line) = (true, false);
             }
             Some('#') => {
                 waiting.push(cursor.own_comment());
-                cursor.to_next_line();
+                cursor.advance_line();
             }
             Some(',') => {
                 cursor.next();
@@ -144,10 +144,10 @@ fn table<'t>(cursor: &mut Cursor<'t>) -> Node<'t> {
         let gap = cursor.blanks();
         match cursor.peek() {
             None | Some('}') => break,
-            Some('\n' | '\r') => cursor.to_next_line(),
+            Some('\n' | '\r') => cursor.advance_line(),
             Some('#') => {
                 has_comment = true;
-                cursor.to_next_line();
+                cursor.advance_line();
             }
             Some(',') => {
                 cursor.next();
