@@ -216,3 +216,31 @@ fn the_schema_is_written_where_the_first_line_of_a_mapping_looks() {
     let text = fs::read_to_string(folder.path().join(".nightferry/mapping.schema.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["title"], "Nightferry mapping");
 }
+
+#[test]
+fn keys_that_are_promised_to_ascend_and_do_not_are_rejected() {
+    let folder = project();
+    let mapping = "[record]\ngroup_by = [\"No\"]\nsorted = true\n\n[fields]\n\"no\" = { from = \"No\" }\n\
+                   \"lines[].n\" = { from = \"N\" }\n\n[rejects]\nmax_percent = 100\n";
+    fs::write(folder.path().join("mappings/sorted.toml"), mapping).unwrap();
+    let rows: String = (0..200).map(|at| format!("K{:03},{at}\n", at / 2)).collect();
+    fs::write(folder.path().join("f.csv"), format!("No,N\n{rows}K003,x\nK200,y\n")).unwrap();
+    let convert = ["convert", "sorted", "--file", "f.csv", "--out", "o.ndjson", "--rejects", "r.ndjson"];
+    for chunk in ["1", "50", "100000"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_nightferry"))
+            .args(convert)
+            .current_dir(folder.path())
+            .env("NIGHTFERRY_TEST_CHUNK", chunk)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(5));
+        let records = fs::read_to_string(folder.path().join("o.ndjson")).unwrap();
+        assert_eq!(
+            (records.lines().count(), records.lines().last()),
+            (101, Some(r#"{"no":"K200","lines":[{"n":"y"}]}"#))
+        );
+        let rejects = fs::read_to_string(folder.path().join("r.ndjson")).unwrap();
+        let reject: Value = serde_json::from_str(rejects.trim_end()).unwrap();
+        assert_eq!((&reject["row"], &reject["code"]), (&202.into(), &"group-split".into()));
+    }
+}

@@ -75,6 +75,8 @@ pub struct Mapped {
     pub breaks_after: bool,
     /// The first group became a record, and the last.
     pub edges_made: (bool, bool),
+    /// The keys of the first group and the last; only when they are promised to ascend.
+    pub edge_keys: Option<(String, String)>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -119,6 +121,7 @@ impl Mapped {
         (self.rows, self.rejected_records, self.last_row) = (RowCounts::default(), 0, 0);
         (self.row_bytes, self.blank_bytes, self.trailer_bytes) = (0, 0, 0);
         (self.breaks_before, self.breaks_after, self.edges_made) = (false, false, (false, false));
+        self.edge_keys = None;
     }
 
     /// Number of records.

@@ -15,6 +15,9 @@ use crate::format::csv::split::last_row_end;
 use crate::format::csv::{Dialect, Place};
 use crate::format::tape;
 
+/// What is said of a key that does not ascend.
+pub const NOT_SORTED: &str = "the mapping promises that keys ascend (`sorted = true`), and this one does not";
+
 /// Between the cells of a key that has several.
 const KEY_MARK: char = '\u{1f}';
 
@@ -271,6 +274,11 @@ impl Worker<'_> {
             grouping.settle_head(plan, mapper, &mut mapped.notes);
             grouping.count_noted(notes_before, mapped);
         }
+        if plan.group.as_ref().is_some_and(|group| group.sorted) {
+            let notes_before = mapped.notes.len();
+            grouping.ascend(plan, first, mapped);
+            grouping.count_noted(notes_before, mapped);
+        }
         if !grouping.rejected {
             for ((rule, seen), warned) in plan.rules.iter().zip(&grouping.seen).zip(warned) {
                 match rule.fault(&mapper.kept, seen) {
@@ -415,6 +423,22 @@ impl Grouping {
         let mut good = mapper.object(&plan.shape.record, first.row(), last.row(), &mut self.head, &mut refuse);
         good &= mapper.in_order(false, &mut refuse);
         self.rejected |= !good;
+    }
+
+    /// With `sorted = true` no key may stand behind a greater one: it could have been there before.
+    fn ascend(&mut self, plan: &Plan, first: Spot, mapped: &mut Mapped) {
+        match &mut mapped.edge_keys {
+            None => mapped.edge_keys = Some((self.key.clone(), self.key.clone())),
+            Some((_, last)) => {
+                if self.key <= *last {
+                    self.rejected = true;
+                    let masked = if self.headed { plan.masked_row(self.first.row()) } else { None };
+                    let (column, code) = (plan.group_column(), RejectCode::GroupSplit);
+                    mapped.notes.push(Note { spot: first, column, code, message: NOT_SORTED.to_owned(), masked });
+                }
+                last.clone_from(&self.key);
+            }
+        }
     }
 
     /// Counts the rows that got notes after they were taken.

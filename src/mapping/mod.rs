@@ -7,7 +7,7 @@ mod clean;
 mod condition;
 mod date;
 mod facts;
-mod group;
+pub mod group;
 mod header;
 mod kept;
 mod limits;

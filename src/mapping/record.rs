@@ -313,7 +313,7 @@ impl Plan {
     }
 
     /// The value of an origin; `None` when it is missing.
-    #[inline]
+    #[inline(always)]
     fn origin<'a>(&'a self, source: &'a Source, row: Row<'a>, joined: &'a mut String) -> Option<Found<'a>> {
         let text = |text: &'a str| Found::Text { text, plain: row.plain };
         match source {

@@ -38,6 +38,8 @@ pub(super) struct Assembly<'a> {
     waiting: Option<(Stage, Court)>,
     /// The record before the chunk at hand belongs to a group that a broken row may have cut.
     strike_next: bool,
+    /// The key of the last group, when keys are promised to ascend.
+    last_key: Option<String>,
     last_made: bool,
     made: u64,
     pub(super) rows: RowCounts,
@@ -72,6 +74,7 @@ impl<'a> Assembly<'a> {
             scratch: input.scratch.map(std::path::Path::to_owned),
             waiting: None,
             strike_next: false,
+            last_key: None,
             last_made: false,
             made: 0,
             rows: RowCounts::default(),
@@ -110,6 +113,13 @@ impl<'a> Assembly<'a> {
             }
             if std::mem::take(&mut self.strike_next) && mapped.edges_made.0 && mapped.made() > 0 {
                 court.strike_neighbour(self.made);
+            }
+            if let Some((first, last)) = &mapped.edge_keys {
+                let ascends = self.last_key.as_ref().is_none_or(|before| before < first);
+                if !ascends && mapped.edges_made.0 && mapped.made() > 0 {
+                    court.strike_unsorted(self.made);
+                }
+                self.last_key = Some(last.clone());
             }
             self.strike_next = mapped.breaks_after;
             self.last_made = mapped.edges_made.1;

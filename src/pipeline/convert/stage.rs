@@ -12,6 +12,7 @@ use super::{ChangeCounts, KnownStates, RecordSink};
 use crate::domain::file::RowCounts;
 use crate::domain::reject::{Reject, RejectCode};
 use crate::mapping::chunk::Mapped;
+use crate::mapping::group::NOT_SORTED;
 use crate::mapping::plan::Plan;
 
 /// About how many bytes of records go on at once.
@@ -270,6 +271,9 @@ impl Staged<'_, '_> {
 }
 
 fn split_words(other: u64) -> String {
+    if other == 0 {
+        return NOT_SORTED.to_owned();
+    }
     format!("the rows of this record do not stand together: others begin on line {other}")
 }
 

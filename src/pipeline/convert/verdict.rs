@@ -89,6 +89,12 @@ impl Court {
             .or_insert_with(|| vec![Strike { code: RejectCode::Group, line: None, field: None, other: 0 }]);
     }
 
+    /// Strikes a record whose key does not ascend over the border of two chunks.
+    pub(super) fn strike_unsorted(&mut self, record: u64) {
+        let strike = Strike { code: RejectCode::GroupSplit, line: None, field: None, other: 0 };
+        self.struck.entry(record).or_default().push(strike);
+    }
+
     /// Judges all claims.
     pub(super) fn judge(self) -> io::Result<Verdict> {
         let mut verdict = Verdict { records: self.struck, loose: Vec::new() };
