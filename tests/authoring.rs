@@ -244,3 +244,18 @@ fn keys_that_are_promised_to_ascend_and_do_not_are_rejected() {
         assert_eq!((&reject["row"], &reject["code"]), (&202.into(), &"group-split".into()));
     }
 }
+
+#[test]
+fn a_preview_of_a_later_row_shows_the_line_that_it_became() {
+    let folder = project();
+    let mapping =
+        "[record]\ngroup_by = [\"No\"]\n\n[fields]\n\"no\" = { from = \"No\" }\n\"lines[].n\" = { from = \"N\" }\n";
+    fs::write(folder.path().join("mappings/grouped.toml"), mapping).unwrap();
+    fs::write(folder.path().join("f.csv"), "No,N\nA,1\nA,2\nB,3\n").unwrap();
+    let (_, stdout, _) = nightferry(folder.path(), &["preview", "grouped", "--file", "f.csv", "--row", "3"]);
+    assert_eq!(
+        stdout,
+        "f.csv   rows 2–3  →  1 record\n  target     from  cell     value\n  no         No    A     →  \"A\"\n  \
+         lines[].n  N     2     →  \"2\"\n3 rows = 0 skipped + 0 rejected + 3 used  →  2 records\n"
+    );
+}

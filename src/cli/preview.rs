@@ -216,12 +216,16 @@ impl View<'_> {
         let plural = if rows.contains('–') { "rows" } else { "row" };
         let mut text = format!("{}   {plural} {rows}  →  {outcome}{hidden}\n", self.given.name);
         let record = trial.records.first().map(|record| self.shown(&record.json));
+        // Which of the record's lines the row is; an ordered list does not say.
+        let ordered = self.mapping.spec.record.order_lines_by.is_some();
+        let rows_made = trial.records.first().map(|record| record.rows.as_slice()).unwrap_or_default();
+        let entry = rows_made.iter().position(|row| Some(*row) == line).filter(|_| !ordered);
         let table: Vec<[String; 5]> = self
             .mapping
             .spec
             .fields
             .iter()
-            .map(|field| self.field(field, cells.as_ref(), record.as_ref(), &trial.rejects))
+            .map(|field| self.field(field, cells.as_ref(), record.as_ref(), &trial.rejects, entry))
             .collect();
         if self.args.plain {
             text = table.iter().map(|row| row.join("\t") + "\n").collect();
@@ -253,7 +257,14 @@ impl View<'_> {
         Ok(text + &self.summary(trial))
     }
 
-    fn field(&self, field: &FieldSpec, cells: Option<&Json>, record: Option<&Json>, rejects: &[Reject]) -> [String; 5] {
+    fn field(
+        &self,
+        field: &FieldSpec,
+        cells: Option<&Json>,
+        record: Option<&Json>,
+        rejects: &[Reject],
+        entry: Option<usize>,
+    ) -> [String; 5] {
         let columns: Vec<&str> = names(&field.origin);
         let open = self.args.show_personal_data.is_some();
         let cell = |column: &&str| {
@@ -280,10 +291,14 @@ impl View<'_> {
         let reject = rejects
             .iter()
             .find(|reject| reject.column.as_deref().is_some_and(|column| columns.first() == Some(&column)));
-        let path = field.name().replace("[]", "[0]");
+        let path = field.name().replace("[]", &format!("[{}]", entry.unwrap_or(0)));
+        let of_another_line = field.list().is_some() && entry.is_none();
         let value = record.and_then(|record| record.at(&path)).filter(|value| **value != Json::Null);
         let (mark, value, note) = match (reject, value) {
             (Some(reject), None) => ("✗", reject.code.word().into_owned(), String::new()),
+            (_, Some(_)) if of_another_line => {
+                ("→", "(see the record: its lines are ordered)".to_owned(), String::new())
+            }
             (_, Some(value)) => ("→", value.to_string(), steps(field, empty)),
             (_, None) if record.is_some() => ("→", "–".to_owned(), String::new()),
             (_, None) => ("", String::new(), String::new()),
