@@ -24,34 +24,59 @@ pub struct RemoteFile {
     pub mtime: Option<i64>,
 }
 
-/// A place that files are taken from. Blocking: called from a thread that owns it. Opened by `RemoteFactory`.
+/// A place that files are taken from. Blocking: called from a thread that owns it.
 ///
-/// Paths are `folder` (UTF-8, from the job) plus a byte-exact name.
+/// Paths are `folder` (UTF-8, from the job) plus a byte-exact name. Every implementation keeps `tests/remotes.rs`.
 pub trait Remote: Send {
     /// Regular files directly in `folder`, in the order of the server. Links, folders and the like are left out.
     fn list(&mut self, folder: &str) -> Result<Vec<RemoteFile>, RemoteError>;
     /// The file as it is now; `None` when it is gone.
     fn stat(&mut self, folder: &str, name: &[u8]) -> Result<Option<RemoteFile>, RemoteError>;
-    /// Copies the file to its end into `sink`, in order; returns the number of bytes.
+    /// Copies the file from byte `start` to its end into `sink`, in order; returns where that end is, in bytes from the
+    /// beginning. Reads until the server shows no more, whatever size it claims; from a `start` behind the end, nothing.
     fn copy(
         &mut self,
         folder: &str,
         name: &[u8],
+        start: u64,
         sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<u64, RemoteError>;
     /// Removes the file. Already gone is a success, so that a repeat does no harm.
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError>;
     /// Moves the file to folder `to` under `new_name`, making the folder when missing. Refuses to overwrite.
     fn rename(&mut self, folder: &str, name: &[u8], to: &str, new_name: &[u8]) -> Result<(), RemoteError>;
+    /// How many handles on this place may work at once, this one included.
+    fn at_once(&self) -> usize;
+    /// A further handle, to be used beside this one in a thread of its own: of the same session where that is cheap, else
+    /// of a new one. Also the way back after the connection broke: then it connects anew.
+    fn another(&mut self) -> Result<Box<dyn Remote>, RemoteError>;
 }
 
 /// Why a remote step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// Host, network, host key or login: exit code 8.
+    /// Host or network, also in the middle of a step: exit code 8. Another try may help.
     #[error("{message}")]
     Unreachable {
-        /// Host, step and reason; for a wrong or missing host key both fingerprints and the command that accepts it.
+        /// Host, step and reason.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+    /// The server does not show a host key that is pinned. Nothing of the login was sent; only a person goes on.
+    #[error("{message}")]
+    HostKey {
+        /// Some other key is pinned; `false`: none is.
+        changed: bool,
+        /// Host and both fingerprints.
+        message: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// The server does not let us in. Never tried again by itself: accounts are locked by that.
+    #[error("{message}")]
+    Login {
+        /// Host, user and what was tried.
         message: String,
         /// What to do next.
         hint: Option<String>,

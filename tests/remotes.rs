@@ -26,6 +26,7 @@ fn connection(port: u16, user: &str, host_key: &str) -> SftpConnection {
         key: None,
         key_passphrase: None,
         host_keys: vec![host_key.into()],
+        sessions: 2,
         timeouts: SftpTimeouts::default(),
     }
 }
@@ -77,7 +78,7 @@ fn suite(remote: &mut dyn Remote, here: &Path, there: &str, bytes: bool) {
     for (name, expected) in [(&b"big.csv"[..], big.as_slice()), (b"empty.csv", b""), (b"line\nbreak.csv", b"content")] {
         let mut copied = Vec::new();
         let count = remote
-            .copy(there, name, &mut |chunk| {
+            .copy(there, name, 0, &mut |chunk| {
                 copied.extend_from_slice(chunk);
                 Ok(())
             })
@@ -85,7 +86,18 @@ fn suite(remote: &mut dyn Remote, here: &Path, there: &str, bytes: bool) {
         assert_eq!(count, expected.len() as u64);
         assert!(copied == expected, "{}", String::from_utf8_lossy(name));
     }
-    let full = remote.copy(there, b"a b.csv", &mut |_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+    for (start, expected) in [(4_999_990, &big[4_999_990..]), (5_000_000, b""), (6_000_000, b"")] {
+        let mut copied = Vec::new();
+        let mut another = remote.another().unwrap();
+        let end = another.copy(there, b"big.csv", start, &mut |chunk| {
+            copied.extend_from_slice(chunk);
+            Ok(())
+        });
+        assert_eq!(end.unwrap(), start + expected.len() as u64, "from {start}");
+        assert!(copied == expected, "from {start}, over a second handle");
+    }
+
+    let full = remote.copy(there, b"a b.csv", 0, &mut |_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull)));
     assert!(matches!(full, Err(RemoteError::Local(_))), "a fault of ours is not blamed on the remote");
 
     remote.rename(there, b"a b.csv", &format!("{there}/done/2026"), b"a b.csv").unwrap();
@@ -102,7 +114,7 @@ fn suite(remote: &mut dyn Remote, here: &Path, there: &str, bytes: bool) {
     assert_eq!(remote.list(there).unwrap(), []);
     for refused in [
         remote.list(&format!("{there}/nowhere")).map(drop),
-        remote.copy(there, b"nothing", &mut |_| Ok(())).map(drop),
+        remote.copy(there, b"nothing", 0, &mut |_| Ok(())).map(drop),
         remote.rename(there, b"nothing", there, b"other").map(drop),
     ] {
         let Err(RemoteError::Refused { message }) = refused else { panic!("{refused:?}") };
@@ -148,7 +160,7 @@ fn a_wrong_password_is_told_once_and_holds_no_secret() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let server = runtime.block_on(SftpServer::start(root.path().to_owned(), "demo", "password")).unwrap();
     let connection = connection(server.port(), "demo", server.host_key());
-    let Err(RemoteError::Unreachable { message, hint }) = log_in(&connection, secrets(Some("hunter2"), None)) else {
+    let Err(RemoteError::Login { message, hint }) = log_in(&connection, secrets(Some("hunter2"), None)) else {
         panic!("logged in")
     };
     assert!(message.contains("the login of `demo` failed: password: "), "{message}");

@@ -2,13 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::domain::file::shown_name;
 use crate::ports::{Remote, RemoteError, RemoteFile};
+
+/// Two copies at once use a disk and the network below a mount better than one.
+const AT_ONCE: usize = 2;
 
 /// Files below a root.
 #[derive(Clone, Debug)]
@@ -71,12 +74,14 @@ impl Remote for FolderRemote {
         &mut self,
         folder: &str,
         name: &[u8],
+        start: u64,
         sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<u64, RemoteError> {
         let path = self.path(folder, name);
         let mut file = File::open(&path).map_err(|error| refused(&path, &error))?;
+        file.seek(SeekFrom::Start(start)).map_err(|error| refused(&path, &error))?;
         let mut buffer = vec![0; 1 << 20];
-        let mut copied = 0;
+        let mut copied = start;
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(copied),
@@ -107,5 +112,13 @@ impl Remote for FolderRemote {
             Ok(()) => fs::remove_file(&from).map_err(|error| refused(&from, &error)),
             Err(error) => Err(refused(&target, &error)),
         }
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    fn another(&mut self) -> Result<Box<dyn Remote>, RemoteError> {
+        Ok(Box::new(self.clone()))
     }
 }

@@ -79,6 +79,7 @@ fn sftp(table: &Table<'_>, name: &str, secrets: &mut Vec<At<String>>) -> Option<
     }
     let host_keys = host_keys(table, name);
     let timeouts = timeouts(table);
+    let sessions = table.get("sessions").map_or(Some(2), |value| value.integer(1, 16));
     Some(SftpConnection {
         host: host?.value,
         port: port?,
@@ -87,6 +88,7 @@ fn sftp(table: &Table<'_>, name: &str, secrets: &mut Vec<At<String>>) -> Option<
         key,
         key_passphrase,
         host_keys: host_keys?,
+        sessions: sessions.and_then(|sessions| u32::try_from(sessions).ok())?,
         timeouts,
     })
 }

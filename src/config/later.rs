@@ -51,7 +51,6 @@ const NOT_ACTED_ON: &[&str] = &[
     "target.response.reference",
     // connections
     "*.keepalive",
-    "*.sessions",
 ];
 
 const CHANGES_WHAT_IS_SENT: &[&str] = &[

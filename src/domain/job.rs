@@ -346,6 +346,8 @@ pub struct SftpConnection {
     pub key_passphrase: Option<SecretRef>,
     /// Accepted host keys, `SHA256:…`; empty: none is accepted yet.
     pub host_keys: Vec<String>,
+    /// Most sessions at once, 2 by default.
+    pub sessions: u32,
     /// Deadlines.
     pub timeouts: SftpTimeouts,
 }

@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::AnswerReader;
-use super::collect::hex;
 use super::convert::IndexEntry;
+use super::land::hex;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
 use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::collect::{self, LandFault};
+use super::collect;
 use super::error::looked_for;
+use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
 use crate::domain::control::Previous;
@@ -90,7 +91,7 @@ pub async fn run(
         let artifacts = Artifacts::new(&scratch.0, ordinal);
         let (bar, shown, total) = (progress.clone(), shown_name(&file.name), file.size);
         let tell = move |done| bar.step(Step::Landing { name: shown.clone(), done, total });
-        let landed = collect::land(&remote, &folder, file, &artifacts.landed, tell).await;
+        let landed = land::land(&remote, &folder, file, &artifacts.landed, tell).await;
         tried.add(order, file, &folder, ordinal, landed, &artifacts, &progress)?;
     }
     tried.close(order);
@@ -124,7 +125,7 @@ impl DryRun {
         file: &RemoteFile,
         folder: &str,
         ordinal: u32,
-        landed: Result<collect::Landed, LandFault>,
+        landed: Result<land::Landed, LandFault>,
         artifacts: &Artifacts,
         progress: &Arc<dyn Progress>,
     ) -> Result<(), RunError> {

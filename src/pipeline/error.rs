@@ -72,7 +72,12 @@ impl RunError {
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }) | Self::Target { .. }
+            Self::Remote(
+                RemoteError::Unreachable { .. }
+                    | RemoteError::HostKey { .. }
+                    | RemoteError::Login { .. }
+                    | RemoteError::Refused { .. }
+            ) | Self::Target { .. }
         )
     }
 
@@ -88,6 +93,9 @@ impl RunError {
         const MAKE_ROOM: &str = "make room in the data folder, then `nightferry resume RUN` (or `run` again)";
         let (code, hint) = match self {
             Self::Remote(RemoteError::Unreachable { hint, .. }) => ("unreachable", hint.clone()),
+            Self::Remote(RemoteError::HostKey { changed: true, hint, .. }) => ("host-key-changed", Some(hint.clone())),
+            Self::Remote(RemoteError::HostKey { changed: false, hint, .. }) => ("host-key-missing", Some(hint.clone())),
+            Self::Remote(RemoteError::Login { hint, .. }) => ("login-refused", hint.clone()),
             Self::Remote(RemoteError::Refused { .. }) => ("refused-by-source", None),
             Self::Remote(RemoteError::Local(_)) | Self::Spool(_) | Self::Reserve { .. } => {
                 ("disk", Some(MAKE_ROOM.into()))
@@ -112,7 +120,17 @@ impl RunError {
 
 /// Whether a run that failed with this code is worth trying again as it is: a system could not be reached.
 pub fn is_unreachable_code(code: &str) -> bool {
-    matches!(code, "unreachable" | "refused-by-source" | "target" | "not-delivered" | "stopped-by-target")
+    matches!(
+        code,
+        "unreachable"
+            | "host-key-changed"
+            | "host-key-missing"
+            | "login-refused"
+            | "refused-by-source"
+            | "target"
+            | "not-delivered"
+            | "stopped-by-target"
+    )
 }
 
 /// Refuses to begin when the volume is nearly full: a run that dies for want of space is worse than one that waits.

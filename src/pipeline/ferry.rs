@@ -8,11 +8,12 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::collect::{self, LandFault};
+use super::collect;
 use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
 use super::known::{settled_states, too_many_changes};
+use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::remote_thread::RemoteThread;
 use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
@@ -269,7 +270,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         let (progress, name, total) = (self.ports.progress.clone(), shown_name(&file.name), file.size);
         let tell = move |done| progress.step(Step::Landing { name: name.clone(), done, total: Some(total) });
-        match collect::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
+        match land::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
             Ok(landed) => {
                 self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
                 Ok(())

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod inline_tests;
 pub mod key;
 mod known;
+pub mod land;
 pub mod mapped;
 pub mod remote_thread;
 pub mod stop;

@@ -11,6 +11,8 @@ type Command = Box<dyn FnOnce(&mut dyn Remote) + Send>;
 
 /// Sends commands to the thread that owns a remote. Dropped: the thread ends after its present command.
 pub struct RemoteThread {
+    name: String,
+    at_once: usize,
     commands: mpsc::Sender<Command>,
 }
 
@@ -24,7 +26,7 @@ impl RemoteThread {
         let (opened, answer) = oneshot::channel();
         thread::Builder::new().name(format!("remote {name}")).spawn(move || match open() {
             Ok(mut remote) => {
-                if opened.send(Ok(())).is_ok() {
+                if opened.send(Ok(remote.at_once())).is_ok() {
                     while let Ok(command) = queue.recv() {
                         command(remote.as_mut());
                     }
@@ -32,8 +34,19 @@ impl RemoteThread {
             }
             Err(error) => drop(opened.send(Err(error))),
         })?;
-        answer.await.unwrap_or_else(|_| Err(thread_ended(name)))?;
-        Ok(Self { commands })
+        let at_once = answer.await.unwrap_or_else(|_| Err(thread_ended(name)))?;
+        Ok(Self { name: name.to_owned(), at_once, commands })
+    }
+
+    /// How many threads may work on this place at once, this one included.
+    pub fn at_once(&self) -> usize {
+        self.at_once
+    }
+
+    /// A further handle on the same place, in a thread of its own; also the way back after the connection broke.
+    pub async fn another(&self) -> Result<Self, RemoteError> {
+        let handle = self.call(|remote| remote.another()).await?;
+        Self::open(&self.name, move || Ok(handle)).await
     }
 
     /// Runs `work` on the remote's thread.

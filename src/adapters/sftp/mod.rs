@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use ssh2::{ErrorCode, FileStat, Session, Sftp};
@@ -49,9 +50,17 @@ pub fn host_key(connection: &SftpConnection) -> Result<HostKey, RemoteError> {
     session::shake_hands(connection, None).map(|shaken| shaken.key)
 }
 
+/// What every session of a connection needs.
+struct Door {
+    connection: SftpConnection,
+    name: ConnectionName,
+    secrets: SftpSecrets,
+}
+
 /// A logged-in SFTP session.
 pub struct SftpRemote {
     place: String,
+    door: Arc<Door>,
     stream: TcpStream,
     sftp: Sftp,
     session: Session,
@@ -73,8 +82,14 @@ impl SftpRemote {
         secrets: impl FnOnce() -> Result<SftpSecrets, RemoteError>,
     ) -> Result<Self, RemoteError> {
         let shaken = session::shake_hands_pinned(connection, name)?;
+        let door = Door { connection: connection.clone(), name: name.clone(), secrets: secrets()? };
+        Self::enter(shaken, Arc::new(door))
+    }
+
+    fn enter(shaken: session::Shaken, door: Arc<Door>) -> Result<Self, RemoteError> {
+        let connection = &door.connection;
         let place = session::place(connection);
-        session::log_in(&shaken.session, connection, &secrets()?)?;
+        session::log_in(&shaken.session, connection, &door.secrets)?;
         shaken.session.set_timeout(session::milliseconds(connection.timeouts.operation));
         shaken.session.set_keepalive(true, 30);
         let sftp = shaken
@@ -82,7 +97,7 @@ impl SftpRemote {
             .sftp()
             .map_err(|error| session::unreachable(&place, "opening SFTP", &error, "does the account have SFTP?"))?;
         tracing::info!("{place}: logged in as {}", connection.user);
-        Ok(Self { place, stream: shaken.stream, sftp, session: shaken.session, read_size: READ_SIZE })
+        Ok(Self { place, door, stream: shaken.stream, sftp, session: shaken.session, read_size: READ_SIZE })
     }
 
     fn fault(&self, path: &Path, error: &ssh2::Error) -> RemoteError {
@@ -199,10 +214,11 @@ impl Remote for SftpRemote {
         &mut self,
         folder: &str,
         name: &[u8],
+        start: u64,
         sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<u64, RemoteError> {
         let path = join(folder, name);
-        match self.copy_from(&path, 0, sink) {
+        match self.copy_from(&path, start, sink) {
             Ok(done) => Ok(done),
             Err((done, RemoteError::Unreachable { message, .. }))
                 if self.read_size > CAREFUL_READ_SIZE && self.session.keepalive_send().is_ok() =>
@@ -232,5 +248,14 @@ impl Remote for SftpRemote {
             return Err(RemoteError::Refused { message: format!("{}: {shown} is there already", self.place) });
         }
         self.sftp.rename(&from, &target, None).map_err(|error| self.fault(&target, &error))
+    }
+
+    fn at_once(&self) -> usize {
+        self.door.connection.sessions as usize
+    }
+
+    fn another(&mut self) -> Result<Box<dyn Remote>, RemoteError> {
+        let shaken = session::shake_hands_pinned(&self.door.connection, &self.door.name)?;
+        Ok(Box::new(Self::enter(shaken, self.door.clone())?))
     }
 }

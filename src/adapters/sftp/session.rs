@@ -123,7 +123,7 @@ fn not_trusted(connection: &SftpConnection, name: &ConnectionName, shown: &HostK
     };
     let hint =
         format!("compare the fingerprint with what the partner tells you, then `nightferry connection trust {name}`");
-    RemoteError::Unreachable { message, hint: Some(hint) }
+    RemoteError::HostKey { changed: !connection.host_keys.is_empty(), message, hint }
 }
 
 /// `SHA256:` and base 64 without padding, as OpenSSH prints it.
@@ -172,9 +172,9 @@ pub(super) fn log_in(session: &Session, connection: &SftpConnection, secrets: &S
     if reasons.is_empty() {
         reasons.push("the connection has neither `key` nor `password`".to_owned());
     }
-    let step = format!("the login of `{}`", connection.user);
     let hint = "check `user` and the secret behind `key` or `password`; the server's log says which it refused";
-    Err(unreachable(&place, &step, &reasons.join("; "), hint))
+    let message = format!("{place}: the login of `{}` failed: {}", connection.user, reasons.join("; "));
+    Err(RemoteError::Login { message, hint: Some(hint.to_owned()) })
 }
 
 /// Servers behind PAM often offer only the interactive form of the same password.
