@@ -70,7 +70,7 @@ pub fn release(args: &ReleaseArgs, common: &Common) -> Result<Exit, Failure> {
     let runs = match known_job(&context, &args.what) {
         Ok(job) => {
             let ledger = open(&context)?;
-            if ledger.end_hold(&job).map_err(|error| ledger_failure(&error))? {
+            if ledger.end_hold(&job, &who(), &args.reason, SystemClock.now()).map_err(|error| ledger_failure(&error))? {
                 tell(common, &format!("{job} is no longer on hold"));
             }
             ledger.held_runs(&job).map_err(|error| ledger_failure(&error))?

@@ -1,5 +1,6 @@
 //! One file per command; the only place that prints. Results go to stdout, messages to stderr.
 
+mod audit;
 mod check;
 mod connection;
 mod context;
@@ -114,6 +115,8 @@ enum Command {
     Rejects(rejects::Args),
     /// Show whether a run adds up: the equation, its files and what does not fit
     Reconcile(reconcile::Args),
+    /// List what people did; `audit verify` proves that nothing of it was changed
+    Audit(audit::Args),
     /// Work with connections
     Connection(connection::Args),
     /// Run the sample jobs against an SFTP server and an API of its own, on this machine
@@ -146,6 +149,7 @@ pub fn main() -> Exit {
         Command::Show(args) => show::execute(&args, common),
         Command::Rejects(args) => rejects::execute(&args, common),
         Command::Reconcile(args) => reconcile::execute(&args, common),
+        Command::Audit(args) => audit::execute(&args, common),
         Command::Connection(args) => connection::execute(&args, common),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::execute(&args, common),

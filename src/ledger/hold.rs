@@ -1,4 +1,4 @@
-//! Files and jobs that wait for a person, and who did what.
+//! Files and jobs that wait for a person.
 
 use chrono::{DateTime, Utc};
 use rusqlite::params;
@@ -22,14 +22,14 @@ impl Ledger {
 
     /// Lets the held files of a run go on; the run can be resumed then. Number of files; a repeat finds none.
     pub fn release_files(&self, run: &RunId, who: &str, reason: &str, now: DateTime<Utc>) -> Result<u64> {
-        self.write(|tx| {
+        self.write_audited(now, who, |tx, scribe| {
             let changed = tx.execute(
                 "UPDATE file SET state = 'mapped', released = 1 WHERE run = ?1 AND state = 'held'",
                 [run.as_str()],
             )?;
             if changed > 0 {
                 tx.execute("UPDATE run SET state = 'failed' WHERE id = ?1 AND state = 'held'", [run.as_str()])?;
-                audit(tx, now, who, "release", &format!("run {run}"), reason)?;
+                scribe.note(tx, "release", &format!("run {run}"), reason)?;
             }
             Ok(changed as u64)
         })
@@ -37,7 +37,7 @@ impl Ledger {
 
     /// Gives the held files of a run up: nothing of them is sent. Number of records; refused when nothing is held.
     pub fn drop_files(&self, run: &RunId, who: &str, reason: &str, now: DateTime<Utc>) -> Result<u64> {
-        self.write(|tx| {
+        self.write_audited(now, who, |tx, scribe| {
             let records: i64 = tx.query_row(
                 "SELECT coalesce(sum(made), 0) FROM file WHERE run = ?1 AND state = 'held'",
                 [run.as_str()],
@@ -52,7 +52,7 @@ impl Ledger {
                 return Err(LedgerError::WrongState { what: format!("run {run}") }.into());
             }
             tx.execute("UPDATE run SET state = 'cancelled' WHERE id = ?1 AND state = 'held'", [run.as_str()])?;
-            audit(tx, now, who, "drop", &format!("run {run}"), reason)?;
+            scribe.note(tx, "drop", &format!("run {run}"), reason)?;
             Ok(records as u64)
         })
     }
@@ -69,18 +69,24 @@ impl Ledger {
 
     /// From now on runs of the job stop before sending. A repeat changes nothing.
     pub fn hold_job(&self, job: &JobName, who: &str, now: DateTime<Utc>) -> Result<()> {
-        self.write(|tx| {
+        self.write_audited(now, who, |tx, scribe| {
             tx.execute(
                 "INSERT INTO job_hold (job, at, who) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
                 params![job.as_str(), to_ms(now), who],
             )?;
-            Ok(audit(tx, now, who, "hold", &format!("job {job}"), "")?)
+            scribe.note(tx, "hold", &format!("job {job}"), "")
         })
     }
 
     /// Ends the hold of a job; whether there was one.
-    pub fn end_hold(&self, job: &JobName) -> Result<bool> {
-        self.write(|tx| Ok(tx.execute("DELETE FROM job_hold WHERE job = ?1", [job.as_str()])? > 0))
+    pub fn end_hold(&self, job: &JobName, who: &str, reason: &str, now: DateTime<Utc>) -> Result<bool> {
+        self.write_audited(now, who, |tx, scribe| {
+            let held = tx.execute("DELETE FROM job_hold WHERE job = ?1", [job.as_str()])? > 0;
+            if held {
+                scribe.note(tx, "end-hold", &format!("job {job}"), reason)?;
+            }
+            Ok(held)
+        })
     }
 
     /// Who holds a job.
@@ -90,21 +96,4 @@ impl Ledger {
             connection.query_row("SELECT who FROM job_hold WHERE job = ?1", [job.as_str()], |row| row.get(0)).optional()
         })
     }
-
-    /// Writes down what a person did.
-    pub fn audit(&self, now: DateTime<Utc>, who: &str, action: &str, what: &str, reason: &str) -> Result<()> {
-        self.write(|tx| Ok(audit(tx, now, who, action, what, reason)?))
-    }
-}
-
-fn audit(
-    connection: &rusqlite::Connection,
-    now: DateTime<Utc>,
-    who: &str,
-    action: &str,
-    what: &str,
-    reason: &str,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO audit (at, who, action, what, reason) VALUES (?1, ?2, ?3, ?4, ?5)";
-    connection.execute(sql, params![to_ms(now), who, action, what, reason]).map(drop)
 }
