@@ -209,12 +209,16 @@ fn explain_has_pages_and_suggests() {
 }
 
 #[test]
-fn the_schema_is_written_where_the_first_line_of_a_mapping_looks() {
+fn the_schemas_are_written_where_the_first_line_of_a_file_looks() {
     let folder = project();
     fs::remove_dir_all(folder.path().join(".nightferry")).unwrap();
     assert_eq!(nightferry(folder.path(), &["schema", "--write"]).0, 0);
-    let text = fs::read_to_string(folder.path().join(".nightferry/mapping.schema.json")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["title"], "Nightferry mapping");
+    for name in ["mapping", "job", "connections", "config", "calendar"] {
+        let text = fs::read_to_string(folder.path().join(format!(".nightferry/{name}.schema.json"))).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["title"], format!("Nightferry {name}"));
+        let (code, stdout, _) = nightferry(folder.path(), &["schema", name]);
+        assert_eq!((code, stdout), (0, text));
+    }
 }
 
 #[test]

@@ -7,12 +7,12 @@ use super::context::{print, print_json};
 use super::exit::{Exit, Failure};
 use crate::config::catalogue::{self, Entry};
 use crate::config::suggest::nearest;
-use crate::config::words::{Shape, WORDS};
+use crate::config::words::{File, Kind, Place, Shape, Word};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A code (`NF101`, `lookup-missing`, `control:ID`), or `mapping`, `retry`, `codes`
+    /// A code (`NF101`, `lookup-missing`, `control:ID`), or `mapping`, `job`, `connections`, `config`, `calendar`, `retry`, `codes`
     topic: Option<String>,
     /// One JSON document
     #[arg(long)]
@@ -22,18 +22,26 @@ pub struct Args {
 /// Runs the command.
 pub fn execute(args: &Args, _common: &Common) -> Result<Exit, Failure> {
     let Some(topic) = &args.topic else {
-        print("topics: a code such as NF101 or lookup-missing, `codes` (all of them), `mapping`, `retry`\n");
+        print(
+            "topics: a code such as NF101 or lookup-missing, `codes` (all of them), `retry`,\n\
+             and the words of a file: `mapping`, `job`, `connections`, `config` (nightferry.toml), `calendar`\n",
+        );
         return Ok(Exit::DONE);
     };
-    match topic.to_lowercase().as_str() {
-        "mapping" => print(&mapping()),
+    let word = topic.to_lowercase();
+    if let Some(file) = File::ALL.into_iter().find(|file| word == file.name() || word == singular(*file)) {
+        print(&reference(file));
+        return Ok(Exit::DONE);
+    }
+    match word.as_str() {
         "retry" => print(&retry()),
         "codes" => print(&codes()),
         _ => match catalogue::find(topic) {
             Some(entry) if args.json => print_json(&document(entry))?,
             Some(entry) => print(&page(entry)),
             None => {
-                let known = catalogue::ENTRIES.iter().map(|entry| entry.code).chain(["mapping", "retry", "codes"]);
+                let files = File::ALL.iter().map(|file| file.name());
+                let known = catalogue::ENTRIES.iter().map(|entry| entry.code).chain(["retry", "codes"]).chain(files);
                 let near = nearest(topic, known).map(|near| format!("did you mean `{near}`? "));
                 let hint = format!("{}`nightferry explain codes` lists every code", near.unwrap_or_default());
                 return Err(
@@ -74,34 +82,77 @@ fn wrap(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The reference of the mapping language.
-fn mapping() -> String {
-    let mut text = String::from(
-        "The words of a mapping file. A recipe has exactly one of `from`, `first_of`, `template`, `value`, `cases`, `auto`.\n\
-         The order of work: when → origin → missing → clean → lookup → type → default → required → limits → unique.\n",
-    );
-    let mut table = "";
-    for word in WORDS {
-        if word.table != table {
-            table = word.table;
-            let title = match table {
-                "fields.*" => "[fields]   \"target\" = { … }".to_owned(),
-                "clean" => "steps of `clean`".to_owned(),
-                "checks" | "controls" | "tests" => format!("[[{table}]]"),
-                table => format!("[{}]", table.replace('*', "NAME")),
-            };
+/// What people also call a file.
+fn singular(file: File) -> &'static str {
+    match file {
+        File::Connections => "connection",
+        File::Project => "nightferry.toml",
+        file => file.name(),
+    }
+}
+
+/// The reference of a kind of file.
+fn reference(file: File) -> String {
+    let mut text = match file {
+        File::Mapping => String::from(
+            "The words of a mapping file. A recipe has exactly one of `from`, `first_of`, `template`, `value`, `cases`, `auto`.\n\
+             The order of work: when → origin → missing → clean → lookup → type → default → required → limits → unique.\n",
+        ),
+        File::Job => "The words of a job file.\n".to_owned(),
+        File::Connections => "The words of connections.toml.\n\n[NAME]\n".to_owned(),
+        File::Project => "The words of nightferry.toml.\n".to_owned(),
+        File::Calendar => "The words of a calendar file.\n".to_owned(),
+    };
+    for place in file.places() {
+        text.push_str(&format!("\n{}   {}\n", heading(place), place.means));
+        let table = if place.kind == Kind::Named { format!("{}.*", place.name) } else { place.name.to_owned() };
+        text.push_str(&words(file, &table, 2));
+    }
+    let more = match file {
+        File::Mapping => {
+            &[("clean", "steps of `clean`"), ("condition", "conditions: `{ Qty = { at_least = 100 } }`")][..]
+        }
+        File::Connections => &[("@*", ""), ("secret", "references: `{ secret = \"NAME\" }`")],
+        File::Job => &[("secret", "references: `{ secret = \"NAME\" }`")],
+        File::Project => &[("secret", "references: `{ secret = \"NAME\" }`")],
+        File::Calendar => &[],
+    };
+    for (table, title) in more {
+        if !title.is_empty() {
             text.push_str(&format!("\n{title}\n"));
         }
-        let words = match word.shape {
-            Shape::OneOf(words) => format!(" ({})", words.join(" · ")),
-            _ => String::new(),
-        };
-        text.push_str(&format!("  {:<24} {}{words}\n", word.key, word.means));
-        if let Some(example) = word.example {
-            let row: Vec<String> = example.row.iter().map(|(column, cell)| format!("{column} = \"{cell}\"")).collect();
-            text.push_str(&format!("  {:<24} {}\n", "", example.recipe));
-            text.push_str(&format!("  {:<24}   {} → {}\n", "", row.join(", "), example.gives));
-        }
+        text.push_str(&words(file, table, 2));
+    }
+    text
+}
+
+fn heading(place: &Place) -> String {
+    match place.kind {
+        Kind::One | Kind::Free => format!("[{}]", place.name),
+        Kind::Named if place.name == "fields" => "[fields]   \"target\" = { … }".to_owned(),
+        Kind::Named => format!("[{}.NAME]", place.name),
+        Kind::List => format!("[[{}]]", place.name),
+    }
+}
+
+/// The words of a table; those of a table inside it stand below its key.
+fn words(file: File, table: &str, indent: usize) -> String {
+    let list = file.words().iter().filter(|word| word.table == table);
+    list.map(|word| one(word, indent) + &words(file, &format!("{table}.{}", word.key), indent + 2)).collect()
+}
+
+fn one(word: &Word, indent: usize) -> String {
+    let width = 26_usize.saturating_sub(indent);
+    let listed = match word.shape {
+        Shape::OneOf(words) | Shape::SomeOf(words) => format!(" ({})", words.join(" · ")),
+        Shape::WordOrTable(words) if !words.is_empty() => format!(" ({}, or a table)", words.join(" · ")),
+        _ => String::new(),
+    };
+    let mut text = format!("{:indent$}{:<width$} {}{listed}\n", "", word.key, word.means);
+    if let Some(example) = word.example {
+        let row: Vec<String> = example.row.iter().map(|(column, cell)| format!("{column} = \"{cell}\"")).collect();
+        text.push_str(&format!("  {:<24} {}\n", "", example.recipe));
+        text.push_str(&format!("  {:<24}   {} → {}\n", "", row.join(", "), example.gives));
     }
     text
 }

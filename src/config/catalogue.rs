@@ -32,7 +32,7 @@ pub const ENTRIES: &[Entry] = &[
         code: "NF101",
         title: "unknown key",
         means: "Every key has a meaning; one that nobody knows would be ignored, and that is never silent here.",
-        next: "Take the suggested word, or look the words up with `nightferry explain mapping`.",
+        next: "Take the suggested word, or look the words up with `nightferry explain mapping`, `job`, `connections`, `config` or `calendar`.",
     },
     Entry {
         code: "NF102",

@@ -13,6 +13,7 @@ use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
 use super::secret::{SecretSource, Secrets};
 use super::tree::{At, Sink, Table};
+use super::words::File;
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
 use crate::domain::name::ConnectionName;
 use crate::mapping::spec::{Auto, MappingSpec, Origin, OutputFormat};
@@ -120,7 +121,7 @@ impl Pinned {
 fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (ReadMapping, Problems) {
     let sink = Sink::new(path, text);
     let tree = sink.parse();
-    let mut read = mapping::read(&sink, Table::root(&sink, &tree), name, texts);
+    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts);
     read.spec = read.spec.filter(|_| sink.is_clean());
     (read, sink.finish())
 }
@@ -146,7 +147,7 @@ impl Project {
             jobs: PathBuf::from("jobs"),
             mappings: PathBuf::from("mappings"),
         };
-        let problems = with_file(root, "nightferry.toml", |sink, table| {
+        let problems = with_file(root, "nightferry.toml", File::Project, |sink, table| {
             if let Some(organisation) = table.table("organisation") {
                 project.organisation = organisation.text("name").map(|name| name.value).unwrap_or_default();
                 project.timezone = organisation.text("timezone").and_then(|name| known_zone(sink, name));
@@ -210,12 +211,12 @@ fn stems(folder: &Path) -> Vec<String> {
 }
 
 /// Reads one file of the project and walks it; a file that cannot be read is a problem too.
-fn with_file(root: &Path, path: &str, walk: impl FnOnce(&Sink<'_>, Table<'_>)) -> Problems {
+fn with_file(root: &Path, path: &str, file: File, walk: impl FnOnce(&Sink<'_>, Table<'_>)) -> Problems {
     match fs::read_to_string(root.join(path)) {
         Ok(text) => {
             let sink = Sink::new(path, &text);
             let tree = sink.parse();
-            walk(&sink, Table::root(&sink, &tree));
+            walk(&sink, Table::root(&sink, &tree, file));
             sink.finish()
         }
         Err(error) => {
@@ -343,7 +344,7 @@ impl<'p> Loading<'p> {
 
     fn connections(&mut self, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
         let mut read = BTreeMap::new();
-        let found = with_file(&self.project.root, "connections.toml", |sink, root| {
+        let found = with_file(&self.project.root, "connections.toml", File::Connections, |sink, root| {
             read = connections::read(sink, &root, only);
         });
         self.problems.merge(found);
@@ -385,7 +386,7 @@ impl<'p> Loading<'p> {
         let path = self.project.job_path(name);
         let (root, timezone) = (self.project.root.clone(), self.project.timezone.clone());
         let mut parts = None;
-        let found = with_file(&root, &path, |sink, table| {
+        let found = with_file(&root, &path, File::Job, |sink, table| {
             let read = job::read(sink, table, name, timezone.as_deref());
             parts = self.resolve(sink, read);
         });
@@ -427,7 +428,7 @@ impl<'p> Loading<'p> {
     }
 
     fn secrets(&mut self, read: &BTreeMap<String, ReadConnection>, secrets: &Secrets, as_errors: bool) {
-        let found = with_file(&self.project.root, "connections.toml", |sink, _| {
+        let found = with_file(&self.project.root, "connections.toml", File::Connections, |sink, _| {
             for named in read.values().flat_map(|connection| &connection.secrets) {
                 if let Err(message) = secrets.secret(&SecretRef(named.value.clone())) {
                     let help = "systemd: `LoadCredentialEncrypted=`; containers: a mounted file and `…_FILE`";

@@ -235,7 +235,7 @@ fn clean_step(value: &Value<'_>) -> Option<CleanStep> {
 }
 
 fn clean_table(value: &Value<'_>) -> Option<CleanStep> {
-    let step = value.table("fields.clean")?;
+    let step = value.table("clean")?;
     let read = if let Some(pad) = step.get("pad_left") {
         let parts = pad.list(false);
         let width =

@@ -1,6 +1,6 @@
 //! Reading the spanned tree of a TOML file: every getter notes what it took and what is wrong, and goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -10,7 +10,9 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, Problems, Second, Severity};
 use super::later::{Later, later};
 use super::suggest::nearest;
-use super::words;
+use super::words::{self, File};
+
+mod unread;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +29,15 @@ pub struct Sink<'t> {
     text: &'t str,
     found: RefCell<Vec<Diagnostic>>,
     not_acted_on: RefCell<Vec<String>>,
+    /// What kind of file it is: whose words count.
+    file: Cell<File>,
 }
 
 impl<'t> Sink<'t> {
     /// For a file at `path`, relative to the project.
     pub fn new(path: &str, text: &'t str) -> Self {
-        Self { path: path.to_owned(), text, found: RefCell::default(), not_acted_on: RefCell::default() }
+        let file = Cell::new(File::Mapping);
+        Self { path: path.to_owned(), text, found: RefCell::default(), not_acted_on: RefCell::default(), file }
     }
 
     /// Parses the file; syntax errors are collected, and what can be read is read.
@@ -245,8 +250,8 @@ impl<'t> Value<'t> {
     pub fn table(&self, name: &str) -> Option<Table<'t>> {
         match self.node() {
             DeValue::Table(entries) => {
-                let taken = RefCell::default();
-                Some(Table { sink: self.sink, entries, name: name.to_owned(), span: self.node.span(), taken })
+                let (name, place, taken) = (name.to_owned(), words::place_of(name), RefCell::default());
+                Some(Table { sink: self.sink, entries, name, place, span: self.node.span(), taken })
             }
             _ => {
                 self.wrong("a table");
@@ -260,15 +265,20 @@ impl<'t> Value<'t> {
 pub struct Table<'t> {
     sink: &'t Sink<'t>,
     entries: &'t DeTable<'t>,
+    /// As people read it: `fields.customer.email`.
     name: String,
+    /// Where its words stand: `fields.*`.
+    place: String,
     span: Range<usize>,
     taken: RefCell<BTreeSet<String>>,
 }
 
 impl<'t> Table<'t> {
-    /// The whole file.
-    pub fn root(sink: &'t Sink<'t>, tree: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { sink, entries: tree.get_ref(), name: String::new(), span: 0..0, taken: RefCell::default() }
+    /// The whole file, which is of this kind.
+    pub fn root(sink: &'t Sink<'t>, tree: &'t Spanned<DeTable<'t>>, file: File) -> Self {
+        sink.file.set(file);
+        let (name, place) = (String::new(), String::new());
+        Self { sink, entries: tree.get_ref(), name, place, span: 0..0, taken: RefCell::default() }
     }
 
     /// Its place.
@@ -306,7 +316,7 @@ impl<'t> Table<'t> {
     /// Each table of a list of tables, if it is there.
     pub fn tables(&self, key: &str) -> Vec<Table<'t>> {
         let Some(value) = self.get(key) else { return Vec::new() };
-        value.list(false).iter().filter_map(|item| item.table(&self.path_of(key))).collect()
+        value.list(false).iter().filter_map(|item| self.inner(key, item)).collect()
     }
 
     /// Whether a key is there, without taking it.
@@ -352,7 +362,12 @@ impl<'t> Table<'t> {
 
     /// A table inside this one, if it is there.
     pub fn table(&self, key: &str) -> Option<Table<'t>> {
-        self.get(key)?.table(&self.path_of(key))
+        self.inner(key, &self.get(key)?)
+    }
+
+    fn inner(&self, key: &str, value: &Value<'t>) -> Option<Table<'t>> {
+        let place = if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) };
+        Some(Table { place, ..value.table(&self.path_of(key))? })
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -373,42 +388,43 @@ impl<'t> Table<'t> {
         entries
     }
 
-    /// Ends the reading: a key that nobody took is unknown, or a word of a later version.
+    /// Ends the reading: a key that nobody took, or that the table of words does not have, is unknown, or a word of a later
+    /// version.
     pub fn end(self) {
-        let mut left: Vec<_> =
-            self.entries.keys().filter(|key| !self.taken.borrow().contains(key.get_ref().as_ref())).collect();
-        left.sort_by_key(|key| key.span().start);
-        for key in left {
+        let known = words::keys(self.sink.file.get(), &self.place);
+        let is_read = |key: &str| self.taken.borrow().contains(key) && known.contains(&key);
+        let mut left: Vec<_> = self.entries.iter().filter(|(key, _)| !is_read(key.get_ref().as_ref())).collect();
+        left.sort_by_key(|(key, _)| key.span().start);
+        for (key, node) in left {
             let path = self.path_of(key.get_ref());
-            match later(&path) {
+            let stated = later(&path);
+            match stated {
                 Some(Later::Documented) => {}
                 Some(Later::NotActedOn) => self.sink.not_acted_on.borrow_mut().push(format!("`{path}`")),
-                Some(Later::ChangesWhatIsSent) => {
-                    self.sink.error_help(
-                        "NF191",
-                        &key.span(),
-                        format!("`{}` is not in this version yet", key.get_ref()),
-                        "would change what is sent or proven",
-                        "leave it out until a version that acts on it; nothing is sent on a guess",
-                    );
-                }
-                None => {
-                    let place = if self.name.is_empty() {
-                        "at the top of this file".into()
-                    } else {
-                        format!("in `{}`", self.name)
-                    };
-                    let message = format!("unknown key `{}` {place}", key.get_ref());
-                    let known = words::keys(&self.name);
-                    match nearest(key.get_ref(), known.into_iter()) {
-                        Some(near) => {
-                            let help = format!("did you mean `{near}`?");
-                            self.sink.error_help("NF101", &key.span(), message, "not a key here", help);
-                        }
-                        None => self.sink.error("NF101", &key.span(), message, "not a key here"),
-                    }
-                }
+                Some(Later::ChangesWhatIsSent) => self.sink.error_help(
+                    "NF191",
+                    &key.span(),
+                    format!("`{}` is not in this version yet", key.get_ref()),
+                    "would change what is sent or proven",
+                    "leave it out until a version that acts on it; nothing is sent on a guess",
+                ),
+                None => self.unknown(key.get_ref(), &key.span(), &known),
             }
+            if matches!(stated, Some(Later::Documented | Later::NotActedOn)) {
+                self.check_unread(key.get_ref(), &Value { sink: self.sink, node });
+            }
+        }
+    }
+
+    fn unknown(&self, key: &str, span: &Range<usize>, known: &[&'static str]) {
+        let place = if self.name.is_empty() { "at the top of this file".into() } else { format!("in `{}`", self.name) };
+        let message = format!("unknown key `{key}` {place}");
+        match nearest(key, known.iter().copied()) {
+            Some(near) => {
+                let help = format!("did you mean `{near}`?");
+                self.sink.error_help("NF101", span, message, "not a key here", help);
+            }
+            None => self.sink.error("NF101", span, message, "not a key here"),
         }
     }
 }
