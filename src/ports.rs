@@ -110,6 +110,10 @@ pub struct Reply {
     pub content_type: Option<String>,
     /// `Retry-After` from its arrival, already parsed (seconds or date; nonsense is ignored), capped at 1 h.
     pub retry_after: Option<Duration>,
+    /// How long until the target grants more requests, when its rate headers say that none is left; at most 1 h.
+    pub exhausted: Option<Duration>,
+    /// 401 to a token that may have run out: the next request logs in anew.
+    pub login_expired: bool,
     /// `Location`, for the message about a redirect that is not followed.
     pub location: Option<String>,
     /// The body, at most 1 MiB is read; `true` in `truncated` when there was more.
@@ -124,6 +128,9 @@ pub enum SendError {
     /// Nothing was sent: name, connect or TLS failed.
     #[error("{0}")]
     NotSent(String),
+    /// Nothing was sent: whoever gives out tokens refused our credentials.
+    #[error("{0}")]
+    Login(String),
     /// The connection broke, or time ran out, after sending began.
     #[error("{0}")]
     OutcomeUnknown(String),

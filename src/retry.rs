@@ -83,7 +83,8 @@ pub fn may_resend(window: Option<Duration>, on_unanswered: OnUnanswered, age: Du
 
 fn classify(kind: FailureKind, situation: &Situation<'_>) -> Class {
     match kind {
-        FailureKind::NotSent => Class::NotTaken,
+        FailureKind::NotSent | FailureKind::LoginExpired => Class::NotTaken,
+        FailureKind::Login => Class::Stop(Known::NotTaken),
         FailureKind::OutcomeUnknown => Class::Unknown,
         // A login page or half a document does not mend itself, and would come for every batch.
         FailureKind::Unreadable => Class::Stop(Known::Unknown),
@@ -118,8 +119,22 @@ fn may_repeat(kind: FailureKind, situation: &Situation<'_>) -> bool {
     listed && situation.attempts < situation.rule.attempts
 }
 
+/// How long everybody on the connection waits after a failure, if at all: 429 is about all of us, and so is a 503 that says
+/// how long.
+pub fn pauses_connection(failure: &Failure, decision: Decision) -> Option<Duration> {
+    let asked = failure.retry_after_ms.map(|ms| Duration::from_millis(ms).min(LONGEST_RETRY_AFTER));
+    match (failure.kind, decision) {
+        (FailureKind::Status(429), Decision::Again(_, wait)) => Some(asked.unwrap_or(wait)),
+        (FailureKind::Status(429 | 503), _) => asked,
+        _ => None,
+    }
+}
+
 /// Full jitter under an exponential cap; `Retry-After` wins over both.
 fn wait(failure: &Failure, situation: &Situation<'_>, jitter: f64) -> Duration {
+    if failure.kind == FailureKind::LoginExpired {
+        return Duration::ZERO;
+    }
     if let Some(asked) = failure.retry_after_ms {
         return Duration::from_millis(asked).min(LONGEST_RETRY_AFTER);
     }
@@ -143,6 +158,8 @@ pub struct TableRow {
 pub fn table() -> Vec<TableRow> {
     let kinds = [
         (FailureKind::NotSent, "nothing was sent (DNS, connect, TLS)".to_owned()),
+        (FailureKind::Login, "the login is refused".to_owned()),
+        (FailureKind::LoginExpired, "401 to a token that may be old".to_owned()),
         (FailureKind::OutcomeUnknown, "timeout or reset after the first byte".to_owned()),
         (FailureKind::Unreadable, "an answer that cannot be read".to_owned()),
     ];

@@ -1,10 +1,12 @@
 //! HTTP on reqwest: sends one request once. Never retries by itself, never follows a redirect.
 
+mod waits;
+
 use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use reqwest::{Client, Method, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,9 +16,6 @@ use crate::ports::{BatchRequest, Reply, SendError, Target};
 
 /// The most that is read of an answer.
 const LONGEST_BODY: usize = 1 << 20;
-
-/// The longest wait that `Retry-After` can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Why a target cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +68,7 @@ impl HttpTarget {
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(10).min(connection.timeout))
             .timeout(connection.timeout)
-            .pool_max_idle_per_host(connection.concurrency as usize)
+            .pool_max_idle_per_host(connection.rate.concurrency as usize)
             .build()
             .map_err(|error| wrong("the connection", &error))?;
         let mut secrets = Vec::new();
@@ -189,7 +188,9 @@ impl Target for HttpTarget {
             status,
             content_type: text(&head, CONTENT_TYPE)
                 .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
-            retry_after: retry_after(&head),
+            retry_after: waits::retry_after(&head),
+            exhausted: waits::exhausted(&head),
+            login_expired: false,
             location: text(&head, LOCATION),
             body: self.without_secrets(body.freeze()),
             truncated,
@@ -199,18 +200,6 @@ impl Target for HttpTarget {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// Seconds, or one of the three forms of an HTTP date (counted from the answer's own `Date`, so that a wrong clock on
-/// either side does no harm). Nonsense is ignored; an hour is the most.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = text(headers, RETRY_AFTER)?;
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
-    }
-    let at = httpdate::parse_http_date(value.trim()).ok()?;
-    let from = text(headers, DATE).and_then(|date| httpdate::parse_http_date(&date).ok())?;
-    Some(at.duration_since(from).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// Scheme, host and port: what an operator needs, without path, query or credentials.
@@ -230,30 +219,5 @@ fn root_cause(error: &reqwest::Error) -> String {
         "the request failed".to_owned()
     } else {
         cause.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(retry_after_text: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after_text).unwrap());
-        headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
-        retry_after(&headers)
-    }
-
-    #[test]
-    fn retry_after_is_read_in_every_form_and_nonsense_is_ignored() {
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(wait("30"), seconds(30));
-        assert_eq!(wait("99999999999"), seconds(3600));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:50:37 GMT"), seconds(60));
-        assert_eq!(wait("Sunday, 06-Nov-94 08:50:37 GMT"), seconds(60));
-        assert_eq!(wait("Sun Nov  6 08:50:37 1994"), seconds(60));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:40:00 GMT"), seconds(0));
-        assert_eq!(wait("-1"), None);
-        assert_eq!(wait("soon"), None);
     }
 }

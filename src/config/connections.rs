@@ -10,6 +10,7 @@ use crate::domain::job::{
     Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpTimeouts,
 };
 use crate::domain::name::ConnectionName;
+use crate::domain::pace::Rate;
 
 /// A connection with the places of its secrets.
 #[derive(Clone, Debug)]
@@ -143,16 +144,23 @@ fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnecti
     let timeout = table.get("timeout").map_or(Some(std::time::Duration::from_secs(30)), |value| duration(&value));
     let headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
     let bearer = table.table("auth").map_or(Some(None), |auth| read_auth(auth, secrets));
-    let (mut concurrency, mut per_second) = (4, None);
-    if let Some(rate) = table.table("rate") {
-        let number = |key: &str| {
-            rate.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok())
-        };
-        concurrency = number("concurrency").unwrap_or(concurrency);
-        per_second = number("per_second");
-        rate.end();
-    }
-    Some(HttpConnection { base_url: base_url?, headers, bearer: bearer?, timeout: timeout?, concurrency, per_second })
+    let rate = table.table("rate").map(read_rate).unwrap_or_default();
+    Some(HttpConnection { base_url: base_url?, headers, bearer: bearer?, timeout: timeout?, rate })
+}
+
+fn read_rate(table: Table<'_>) -> Rate {
+    let number = |key: &str| {
+        table.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok())
+    };
+    let usual = Rate::default();
+    let rate = Rate {
+        concurrency: number("concurrency").unwrap_or(usual.concurrency),
+        per_second: number("per_second"),
+        per_minute: number("per_minute"),
+        burst: number("burst").unwrap_or(usual.burst),
+    };
+    table.end();
+    rate
 }
 
 fn base_url(value: &Value<'_>) -> Option<String> {

@@ -97,8 +97,6 @@ const CHANGES_WHAT_IS_SENT: &[&str] = &[
     "*.client_key",
     "*.proxy",
     "*.follow_redirects",
-    "*.rate.per_minute",
-    "*.rate.burst",
 ];
 
 /// What `path` (`table.key`, or `table.key=value`) is; `None`: no word of the language.

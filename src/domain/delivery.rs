@@ -82,6 +82,10 @@ pub struct Failure {
 pub enum FailureKind {
     /// Nothing was sent: name, connect or TLS failed.
     NotSent,
+    /// Nothing was sent: whoever gives out tokens refused the credentials of the connection.
+    Login,
+    /// 401 to a token that may have run out; the next request fetches another.
+    LoginExpired,
     /// No complete answer in time, or the connection broke, after the first byte was sent.
     OutcomeUnknown,
     /// A status that is not in `accepted`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::name::{ConnectionName, JobName, MappingName};
+use super::pace::Rate;
 use super::run::words;
 
 /// The definition of one job.
@@ -387,8 +388,6 @@ pub struct HttpConnection {
     pub bearer: Option<SecretRef>,
     /// Time for one request, 30 s by default.
     pub timeout: Duration,
-    /// Most requests under way at once, 4 by default.
-    pub concurrency: u32,
-    /// Most requests a second over all jobs; `None`: no limit.
-    pub per_second: Option<u32>,
+    /// Its pace.
+    pub rate: Rate,
 }

@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod file;
 pub mod job;
 pub mod name;
+pub mod pace;
 pub mod reconcile;
 pub mod reject;
 pub mod run;

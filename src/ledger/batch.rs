@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
+use super::rate::Ask;
 use super::reject::insert_refused;
 use super::row::{Answers, AttemptRow, BatchId, BatchRow, FileId, Finished, RunLease, Verdict};
 use super::{Fault, Ledger, LedgerError, Result, from_ms, one, to_ms, word};
 use crate::domain::delivery::{BatchState, Fate, IdempotencyKey, SealedBatch};
 use crate::domain::name::{RunId, Sha256Hex};
+use crate::domain::pace::Admission;
 
 /// The most batches that one transaction seals.
 const SEAL_AT_ONCE: usize = 1000;
@@ -107,24 +109,26 @@ impl Ledger {
         })
     }
 
-    /// Writes down what has finished and opens the attempts that start now, in one transaction. Only after it may a
-    /// request leave.
-    pub fn advance(
+    /// Writes down what has finished and opens attempts for the first of `ask.want`, as many as the connection admits, in one
+    /// transaction. Only after it may a request leave.
+    pub fn depart(
         &self,
         lease: &RunLease,
         finished: &[Finished],
-        start: &[BatchId],
+        ask: &Ask<'_>,
         now: DateTime<Utc>,
-    ) -> Result<()> {
+    ) -> Result<Admission> {
         self.write_held(lease, |tx| {
             let mut book = Book::open(tx)?;
             for outcome in finished {
                 book.finish(outcome)?;
             }
-            for id in start {
+            let admission = self.admit(tx, lease, ask, now)?;
+            for id in &ask.want[..admission.departures.len()] {
                 book.start(*id, lease, now)?;
             }
-            book.close()
+            book.close()?;
+            Ok(admission)
         })
     }
 

@@ -14,7 +14,7 @@ mod file;
 mod hold;
 mod open;
 mod owner;
-mod rate;
+pub mod rate;
 pub mod reject;
 pub mod row;
 mod run;

@@ -14,8 +14,12 @@ use super::owner::Owner;
 use super::{Ledger, LedgerError, Result};
 
 /// Never remove or change an entry: ledgers in the field count on it.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// The first SQLite without the write-ahead-log fault.
 const OLDEST_SQLITE: i32 = 3_051_003;

@@ -5,12 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
 
+use super::rate::Ask;
 use super::reject::RejectFilter;
 use super::row::*;
 use super::{Ledger, LedgerError};
 use crate::domain::delivery::{BatchState, Fate, IdempotencyKey, SealedBatch};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
 use crate::domain::name::{JobName, RunId, Sha256Hex};
+use crate::domain::pace::{Health, Rate};
 use crate::domain::reject::{FileFault, Reject, RejectCode};
 use crate::domain::run::{RunKey, RunState, Trigger};
 
@@ -355,18 +357,82 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
     assert!(matches!(again, Err(LedgerError::WrongState { .. })));
 }
 
+fn ask<'a>(connection: &'a str, rate: &'a Rate, want: &'a [BatchId]) -> Ask<'a> {
+    let seconds = std::time::Duration::from_secs;
+    Ask { connection, rate, under_way: 0, want, heard: &[], pause: None, horizon: seconds(0), probe_every: seconds(60) }
+}
+
+impl Ledger {
+    /// Nothing stands between these batches and their target.
+    fn advance(
+        &self,
+        lease: &RunLease,
+        finished: &[Finished],
+        start: &[BatchId],
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let rate = Rate { concurrency: 1000, ..Rate::default() };
+        let admission = self.depart(lease, finished, &ask("free", &rate, start), now)?;
+        assert_eq!(admission.departures.len(), start.len());
+        Ok(())
+    }
+}
+
 #[test]
 fn the_pace_of_a_connection_is_shared_by_every_handle() {
     let scene = Scene::new();
     let other = Ledger::open(scene.folder.path(), now()).unwrap();
     let ms = |ms| now() + TimeDelta::milliseconds(ms);
-    assert_eq!(scene.ledger.reserve("erp", 10, now()).unwrap().as_millis(), 0);
-    assert_eq!(other.reserve("erp", 10, ms(40)).unwrap().as_millis(), 60);
-    assert_eq!(other.reserve("erp", 10, ms(100)).unwrap().as_millis(), 0);
-    scene.ledger.pause_connection("erp", ms(5000)).unwrap();
-    other.pause_connection("erp", ms(3000)).unwrap();
-    assert_eq!(other.paused_until("erp").unwrap(), Some(ms(5000)));
-    assert_eq!(other.paused_until("crm").unwrap(), None);
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 9);
+    let ids: Vec<BatchId> = scene.unfinished(file.id).into_iter().map(|batch| batch.id).collect();
+    let ten = Rate { concurrency: 9, per_second: Some(10), ..Rate::default() };
+    let first = scene.ledger.depart(&lease, &[], &ask("erp", &ten, &ids[..2]), now()).unwrap();
+    assert_eq!((first.departures, first.look_again), (vec![0], Some(100_000)));
+    let second = other.depart(&lease, &[], &ask("erp", &ten, &ids[1..2]), ms(40)).unwrap();
+    assert_eq!((second.departures, second.look_again), (vec![], Some(60_000)));
+    let pause = Some(std::time::Duration::from_secs(5));
+    other.depart(&lease, &[], &Ask { pause, ..ask("erp", &ten, &[]) }, ms(100)).unwrap();
+    let third = scene.ledger.depart(&lease, &[], &ask("erp", &ten, &ids[1..2]), ms(1100)).unwrap();
+    assert_eq!((third.departures, third.look_again), (vec![], Some(4_000_000)));
+    let elsewhere = scene.ledger.depart(&lease, &[], &ask("crm", &ten, &ids[1..2]), ms(1100)).unwrap();
+    assert_eq!(elsewhere.departures, [0], "another connection is not concerned");
+}
+
+#[test]
+fn e34_the_circuit_is_in_the_ledger_so_that_a_restart_does_not_forget_it() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 9);
+    let ids: Vec<BatchId> = scene.unfinished(file.id).into_iter().map(|batch| batch.id).collect();
+    let free = Rate { concurrency: 9, ..Rate::default() };
+    let heard = &[Health::Failing; 5];
+    scene.ledger.depart(&lease, &[], &Ask { heard, ..ask("erp", &free, &[]) }, now()).unwrap();
+    let other = Ledger::open(scene.folder.path(), now()).unwrap();
+    let shut = other.depart(&lease, &[], &ask("erp", &free, &ids), now()).unwrap();
+    assert_eq!((shut.departures.len(), shut.look_again, shut.is_open), (0, Some(60_000_000), true));
+    let later = now() + TimeDelta::seconds(60);
+    assert_eq!(other.depart(&lease, &[], &ask("erp", &free, &ids), later).unwrap().departures, [0]);
+    let second = scene.ledger.depart(&lease, &[], &ask("erp", &free, &ids[1..]), later).unwrap();
+    assert_eq!(second.departures, [0_i64; 0], "one probe, whoever asks");
+}
+
+#[test]
+fn the_seats_of_a_connection_are_counted_over_processes_and_those_of_the_dead_are_free() {
+    let scene = Scene::new();
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 9);
+    let ids: Vec<BatchId> = scene.unfinished(file.id).into_iter().map(|batch| batch.id).collect();
+    let two = Rate { concurrency: 2, ..Rate::default() };
+    assert_eq!(scene.ledger.depart(&lease, &[], &ask("erp", &two, &ids[..3]), now()).unwrap().departures.len(), 2);
+    let sql = "INSERT INTO seat VALUES ('erp', 'another lease', ?1, 2, 0, 0)";
+    let alive = scene.ledger.owner.as_ref().unwrap().id();
+    scene.ledger.lock().execute("DELETE FROM seat", []).unwrap();
+    scene.ledger.lock().execute(sql, [alive]).unwrap();
+    let full = scene.ledger.depart(&lease, &[], &ask("erp", &two, &ids[2..3]), now()).unwrap();
+    assert_eq!((full.departures.len(), full.look_again), (0, Some(250_000)));
+    scene.ledger.lock().execute("UPDATE seat SET owner = 'gone' WHERE lease = 'another lease'", []).unwrap();
+    assert_eq!(scene.ledger.depart(&lease, &[], &ask("erp", &two, &ids[2..3]), now()).unwrap().departures, [0]);
 }
 
 #[test]
@@ -484,9 +550,14 @@ fn a_failed_file_made_no_records() {
 #[test]
 fn a_clock_that_was_set_back_does_not_stop_a_connection() {
     let scene = Scene::new();
-    scene.ledger.reserve("crm", 1, now() + TimeDelta::days(30)).unwrap();
-    let wait = scene.ledger.reserve("crm", 1, now()).unwrap();
-    assert!(wait.as_secs() <= 3600, "waits {wait:?}");
+    let lease = scene.open_run();
+    let file = scene.delivering(&lease, 2);
+    let ids: Vec<BatchId> = scene.unfinished(file.id).into_iter().map(|batch| batch.id).collect();
+    let slow = Rate { per_second: Some(1), ..Rate::default() };
+    let ahead = now() + TimeDelta::days(30);
+    scene.ledger.depart(&lease, &[], &ask("crm", &slow, &ids[..1]), ahead).unwrap();
+    let set_back = scene.ledger.depart(&lease, &[], &ask("crm", &slow, &ids[1..]), now()).unwrap();
+    assert_eq!(set_back.look_again, Some(1_000_000));
 }
 
 #[test]

@@ -218,6 +218,8 @@ mod tests {
             status,
             content_type: Some("application/json".into()),
             retry_after: None,
+            exhausted: None,
+            login_expired: false,
             location: None,
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
             truncated: false,

@@ -1,33 +1,37 @@
 //! Deliver: send the sealed batches of one file, with an attempt row around every request.
 //!
 //! One coordinator owns the queue and the ledger; requests fly in tasks. What has finished is written down together
-//! with what starts next, in one transaction, so a run of many small batches costs about one commit for half a round
-//! of requests. No request leaves before its attempt row is committed.
+//! with what starts next and with the places it takes in the connection's pace, in one transaction, so a run of many
+//! small batches costs about one commit for half a round of requests. No request leaves before its attempt row is
+//! committed.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+mod flight;
+mod queue;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::flight::{Barrier, Flight, Flown, Landing};
+use self::queue::Queue;
 use super::answer::AnswerReader;
 use super::convert::IndexEntry;
-use super::land::hex;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
 use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};
 use crate::domain::file::shown_name;
-use crate::domain::job::{HttpConnection, Job};
+use crate::domain::job::{HttpConnection, Job, OnUnanswered};
+use crate::domain::pace::{Admission, Health};
 use crate::ledger::Ledger;
+use crate::ledger::rate::Ask;
 use crate::ledger::row::{Answers, BatchId, BatchRow, FileRow, Finished, RefusedRecord, RunFault, RunLease, Verdict};
-use crate::ports::{BatchRequest, Clock, Reply, SendError, Target};
+use crate::ports::{Clock, Reply, SendError, Target};
 use crate::retry::{self, Decision, Known, Situation};
 
 /// Everything that delivery needs; the file's spool, index and landed copy are open.
@@ -81,21 +85,11 @@ pub enum Sent {
 /// The longest that a finished request waits for others to share its commit.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// A batch that waits for its turn; ordered by due time, then by position.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    at: DateTime<Utc>,
-    ordinal: u64,
-    id: BatchId,
-}
+/// How far ahead places in the pace of a connection are taken: a block shares a commit, and nobody waits longer for a pause.
+const HORIZON: Duration = LINGER;
 
-/// A request that came back.
-struct Landing {
-    id: BatchId,
-    at: DateTime<Utc>,
-    reply: Result<Reply, SendError>,
-    outcome: AttemptOutcome,
-}
+/// The time between two probes of a target that fails, unless the job wants every wait to be shorter.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
 
 /// The state of one delivery.
 struct Coordinator<'a, T> {
@@ -103,17 +97,25 @@ struct Coordinator<'a, T> {
     reader: Arc<AnswerReader>,
     batches: HashMap<BatchId, BatchRow>,
     tries: HashMap<BatchId, u32>,
-    queue: BinaryHeap<Reverse<Due>>,
+    queue: Queue,
     flying: JoinSet<Result<Landing, RunError>>,
     finished: Vec<Finished>,
     /// When the oldest of `finished` came back.
     waiting_since: Option<Instant>,
+    /// What came back since the last commit says about the target.
+    heard: Vec<Health>,
+    /// How long the target asked everybody to wait, since the last commit.
+    pause: Option<Duration>,
+    barrier: Barrier,
     answered_any: bool,
     answered: u64,
     held: u64,
     fault: Option<RunFault>,
     stopping: bool,
-    not_before: Option<DateTime<Utc>>,
+    /// When the connection is asked for a place again.
+    not_before: Option<Instant>,
+    /// The target failed so often that it is only probed.
+    is_open: bool,
     /// Ordinal from which the ledger has batches that were not taken up yet; `None`: none.
     rest_from: Option<u64>,
 }
@@ -131,15 +133,19 @@ pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Re
         reader: Arc::new(reader),
         batches: HashMap::new(),
         tries: HashMap::new(),
-        queue: BinaryHeap::new(),
+        queue: Queue::default(),
         flying: JoinSet::new(),
         finished: Vec::new(),
         waiting_since: None,
+        heard: Vec::new(),
+        pause: None,
+        barrier: Barrier::default(),
         answered: 0,
         held: 0,
         fault: None,
         stopping: false,
         not_before: None,
+        is_open: false,
         rest_from: Some(0),
     };
     coordinator.run(clock).await
@@ -163,7 +169,7 @@ impl<T: Target> Coordinator<'_, T> {
                     self.held += 1;
                     continue;
                 }
-                self.queue.push(Reverse(Due { at: now, ordinal: batch.sealed.ordinal, id: batch.id }));
+                self.queue.push(batch.sealed.ordinal, batch.id);
                 self.batches.insert(batch.id, batch);
             }
         }
@@ -192,7 +198,7 @@ impl<T: Target> Coordinator<'_, T> {
                     }
                 }
                 () = tokio::time::sleep_until(wake) => {}
-                () = self.order.stop.requested(), if !self.stopping => self.stopping = true,
+                () = self.order.stop.requested(), if !self.stopping => self.stop(),
             }
         }
         Ok(self.verdict())
@@ -206,24 +212,62 @@ impl<T: Target> Coordinator<'_, T> {
         }
     }
 
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.barrier.raise();
+    }
+
     /// One transaction: the outcomes at hand and the attempts that start now. Then the requests leave.
     fn commit_and_start(&mut self, clock: &Arc<dyn Clock>) -> Result<(), RunError> {
-        let slots = self.order.connection.concurrency.max(1) as usize;
+        let slots = self.slots();
         if !self.finished.is_empty() && !self.group_is_full(slots) {
             return Ok(());
         }
-        let now = self.order.clock.now();
-        let starts = self.due_now(slots.saturating_sub(self.flying.len()), now)?;
-        if starts.is_empty() && self.finished.is_empty() {
+        let (now, at) = (Instant::now(), self.order.clock.now());
+        let may_ask = !self.stopping && self.not_before.is_none_or(|before| before <= now);
+        let most = if may_ask { slots.saturating_sub(self.flying.len()) } else { 0 };
+        let due = self.queue.take_due(most, now);
+        if due.is_empty() && self.finished.is_empty() {
             return Ok(());
         }
         let finished = std::mem::take(&mut self.finished);
         self.waiting_since = None;
-        self.order.ledger.advance(self.order.lease, &finished, &starts, now)?;
-        for id in starts {
-            self.send(id, clock, now);
+        let admission = self.depart(&finished, &due, at)?;
+        self.is_open = admission.is_open;
+        self.not_before = admission.look_again.map(|wait| now + micros(wait));
+        for (place, (ordinal, id)) in due.into_iter().enumerate() {
+            match admission.departures.get(place) {
+                Some(wait) => self.send(id, now + micros(*wait), clock, at),
+                None => self.queue.push(ordinal, id),
+            }
         }
         Ok(())
+    }
+
+    /// Commits, and asks the connection for places for what is due.
+    fn depart(
+        &mut self,
+        finished: &[Finished],
+        due: &[(u64, BatchId)],
+        at: DateTime<Utc>,
+    ) -> Result<Admission, RunError> {
+        let want: Vec<BatchId> = due.iter().map(|(_, id)| *id).collect();
+        let heard = std::mem::take(&mut self.heard);
+        let ask = Ask {
+            connection: self.order.job.target.connection.as_str(),
+            rate: &self.order.connection.rate,
+            under_way: self.flying.len() as u32,
+            want: &want,
+            heard: &heard,
+            pause: self.pause.take(),
+            horizon: HORIZON,
+            probe_every: PROBE_EVERY.min(self.order.job.target.retry.longest_wait),
+        };
+        Ok(self.order.ledger.depart(self.order.lease, finished, &ask, at)?)
+    }
+
+    fn slots(&self) -> usize {
+        self.order.connection.rate.concurrency.max(1) as usize
     }
 
     /// Half a round shares a commit; nobody waits longer than `LINGER`, and nobody waits alone.
@@ -233,45 +277,12 @@ impl<T: Target> Coordinator<'_, T> {
             || self.waiting_since.is_some_and(|since| since.elapsed() >= LINGER)
     }
 
-    /// Takes up to `most` batches off the queue that are due and that the connection's pace allows.
-    fn due_now(&mut self, most: usize, now: DateTime<Utc>) -> Result<Vec<BatchId>, RunError> {
-        let due = |queue: &BinaryHeap<Reverse<Due>>| queue.peek().is_some_and(|Reverse(next)| next.at <= now);
-        if self.stopping || most == 0 || !due(&self.queue) || self.not_before.is_some_and(|at| now < at) {
-            return Ok(Vec::new());
-        }
-        let connection = self.order.job.target.connection.as_str();
-        if let Some(until) = self.order.ledger.paused_until(connection)?
-            && now < until
-        {
-            self.not_before = Some(until);
-            return Ok(Vec::new());
-        }
-        let mut starts = Vec::with_capacity(most);
-        while starts.len() < most && due(&self.queue) {
-            if let Some(per_second) = self.order.connection.per_second {
-                let wait = self.order.ledger.reserve(connection, per_second, now)?;
-                if !wait.is_zero() {
-                    self.not_before = Some(later(now, wait));
-                    break;
-                }
-            }
-            if let Some(Reverse(next)) = self.queue.pop() {
-                starts.push(next.id);
-            }
-        }
-        Ok(starts)
-    }
-
     /// When to look again, if no request comes back before.
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
-        let slot_is_free = self.flying.len() < self.order.connection.concurrency.max(1) as usize;
-        let next = match (self.waiting_since, self.queue.peek()) {
+        let next = match (self.waiting_since, self.queue.next_at(now)) {
             (Some(since), _) => since + LINGER,
-            (None, Some(Reverse(next))) if slot_is_free => {
-                let at = self.not_before.map_or(next.at, |at| at.max(next.at));
-                now + (at - self.order.clock.now()).to_std().unwrap_or_default()
-            }
+            (None, Some(due)) if self.flying.len() < self.slots() => self.not_before.map_or(due, |at| at.max(due)),
             // Only a request that comes back makes room or work.
             _ => now + Duration::from_secs(60),
         };
@@ -279,89 +290,143 @@ impl<T: Target> Coordinator<'_, T> {
         next.max(now + Duration::from_millis(1))
     }
 
-    fn send(&mut self, id: BatchId, clock: &Arc<dyn Clock>, now: DateTime<Utc>) {
+    fn send(&mut self, id: BatchId, departure: Instant, clock: &Arc<dyn Clock>, at: DateTime<Utc>) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        batch.first_attempt_at.get_or_insert(now);
+        batch.first_attempt_at.get_or_insert(at);
         *self.tries.entry(id).or_default() += 1;
-        let sealed = batch.sealed.clone();
-        let (spool, target, reader) = (self.order.spool.clone(), self.order.target.clone(), self.reader.clone());
-        let (clock, has_key) = (clock.clone(), self.order.job.target.idempotency.is_some());
-        self.flying.spawn(async move {
-            let body = read_body(&spool, sealed.spool_offset, sealed.body_length, sealed.body_sha256.as_str())?;
-            let key = has_key.then(|| sealed.key.clone());
-            let reply = target.send(BatchRequest { body: body.clone(), key }).await;
-            let outcome = match &reply {
-                Ok(reply) => reader.read(reply, &body, sealed.records),
-                Err(SendError::NotSent(message)) => failed(FailureKind::NotSent, message),
-                Err(SendError::OutcomeUnknown(message)) => failed(FailureKind::OutcomeUnknown, message),
-            };
-            Ok(Landing { id, at: clock.now(), reply, outcome })
-        });
+        let flight = Flight {
+            id,
+            sealed: batch.sealed.clone(),
+            departure,
+            has_key: self.order.job.target.idempotency.is_some(),
+            spool: self.order.spool.clone(),
+            target: self.order.target.clone(),
+            reader: self.reader.clone(),
+            clock: clock.clone(),
+            raised: self.barrier.raised(),
+            barrier: self.barrier.clone(),
+        };
+        self.flying.spawn(flight.fly());
     }
 
     /// Turns a request that came back into what is written down for it.
     fn settle(&mut self, landing: Landing) -> Result<(), RunError> {
-        let status = landing.reply.as_ref().ok().map(|reply| reply.status);
-        let (verdict, note) = match &landing.outcome {
+        let Landing { id, at, flown } = landing;
+        self.waiting_since.get_or_insert_with(Instant::now);
+        let Flown::Sent { reply, outcome } = flown else {
+            self.held_back(id, at);
+            return Ok(());
+        };
+        self.hear(&reply);
+        let status = reply.as_ref().ok().map(|reply| reply.status);
+        let (verdict, note) = match &outcome {
             AttemptOutcome::Answered(fates) => {
                 self.answered_any = true;
-                (Verdict::Answered(self.answers(landing.id, fates)?), String::new())
+                (Verdict::Answered(self.answers(id, fates)?), String::new())
             }
-            AttemptOutcome::Failed(failure) => (self.after_failure(&landing, failure)?, failure.message.clone()),
+            AttemptOutcome::Failed(failure) => (self.after_failure(id, at, &reply, failure)?, failure.message.clone()),
         };
         if matches!(verdict, Verdict::Answered(_)) {
             self.answered += 1;
         }
         if !matches!(verdict, Verdict::NotTaken(Some(_)) | Verdict::Unknown(Some(_))) {
             // It does not come back in this process.
-            self.batches.remove(&landing.id);
-            self.tries.remove(&landing.id);
+            self.batches.remove(&id);
+            self.tries.remove(&id);
         }
-        self.finished.push(Finished { batch: landing.id, finished_at: landing.at, status, note, verdict });
-        self.waiting_since.get_or_insert_with(Instant::now);
+        self.finished.push(Finished { batch: id, finished_at: at, status, note, verdict });
         Ok(())
     }
 
-    fn after_failure(&mut self, landing: &Landing, failure: &Failure) -> Result<Verdict, RunError> {
+    /// The connection was shut before its place came: no attempt of the batch is used up.
+    fn held_back(&mut self, id: BatchId, at: DateTime<Utc>) {
+        if let Some(tries) = self.tries.get_mut(&id) {
+            *tries = tries.saturating_sub(1);
+        }
+        if let Some(batch) = self.batches.get(&id) {
+            self.queue.push(batch.sealed.ordinal, id);
+        }
+        let note = "held back: nothing more was to be sent before its turn came".to_owned();
+        self.finished.push(Finished {
+            batch: id,
+            finished_at: at,
+            status: None,
+            note,
+            verdict: Verdict::NotTaken(Some(at)),
+        });
+    }
+
+    /// What a reply says about the target itself, whatever it says of the records.
+    fn hear(&mut self, reply: &Result<Reply, SendError>) {
+        let failing = match reply {
+            Ok(reply) => reply.status >= 500 && !matches!(reply.status, 501 | 505),
+            Err(error) => !matches!(error, SendError::Login(_)),
+        };
+        self.heard.push(if failing { Health::Failing } else { Health::Alive });
+        if let Some(wait) = reply.as_ref().ok().and_then(|reply| reply.exhausted) {
+            self.pause_for(wait);
+        }
+    }
+
+    /// Every job and process on this connection waits; what was let go ahead of its time comes back.
+    fn pause_for(&mut self, wait: Duration) {
+        self.pause = self.pause.max(Some(wait));
+        let until = Instant::now() + wait;
+        self.not_before = self.not_before.max(Some(until));
+        self.barrier.raise();
+    }
+
+    fn after_failure(
+        &mut self,
+        id: BatchId,
+        at: DateTime<Utc>,
+        reply: &Result<Reply, SendError>,
+        failure: &Failure,
+    ) -> Result<Verdict, RunError> {
         let target = &self.order.job.target;
         let (ordinal, first) = {
-            let batch = &self.batches[&landing.id];
+            let batch = &self.batches[&id];
             (batch.sealed.ordinal, batch.first_attempt_at)
         };
         let situation = Situation {
             rule: &target.retry,
             on_unanswered: target.on_unanswered,
             window: target.idempotency.as_ref().map(|idempotency| idempotency.window),
-            attempts: self.tries[&landing.id],
-            age: first.map_or(Duration::ZERO, |at| (landing.at - at).to_std().unwrap_or_default()),
+            attempts: self.tries[&id],
+            age: first.map_or(Duration::ZERO, |first| (at - first).to_std().unwrap_or_default()),
             first_of_run: !self.answered_any,
         };
         let has_key = situation.window.is_some();
         let decision = retry::decide(failure, &situation, jitter());
-        self.pause_connection(failure, landing.at)?;
         tracing::info!(batch = ordinal, ?decision, "{}", failure.message);
+        if let Some(wait) = retry::pauses_connection(failure, decision) {
+            self.pause_for(wait);
+        }
         Ok(match decision {
             Decision::Again(known, wait) => {
-                let at = later(landing.at, wait);
-                self.queue.push(Reverse(Due { at, ordinal, id: landing.id }));
-                verdict(known, Some(at))
+                self.queue.push_at(Instant::now() + wait, ordinal, id);
+                verdict(known, Some(later(at, wait)))
             }
             Decision::GiveUp(known) => {
                 self.give_up(known, failure, has_key);
                 verdict(known, None)
             }
             Decision::StopRun(known) => {
-                self.stopping = true;
+                self.stop();
                 self.fault = Some(self.stopped(failure));
                 verdict(known, None)
             }
-            Decision::Refused => Verdict::Answered(self.refuse_all(landing)?),
+            Decision::Refused => Verdict::Answered(self.refuse_all(id, reply)?),
         })
     }
 
     /// A later run sends it again, unless nobody may: unanswered, and the target knows no key.
     fn give_up(&mut self, known: Known, failure: &Failure, has_key: bool) {
-        let resends = self.order.job.target.on_unanswered == crate::domain::job::OnUnanswered::Resend;
+        let resends = self.order.job.target.on_unanswered == OnUnanswered::Resend;
+        if self.is_open {
+            // A target that only failed for so long fails for every batch behind this one as well.
+            self.stop();
+        }
         if known == Known::Unknown && !(has_key && resends) {
             self.held += 1;
             return;
@@ -375,7 +440,12 @@ impl<T: Target> Coordinator<'_, T> {
 
     fn stopped(&self, failure: &Failure) -> RunFault {
         let what = match failure.kind {
-            FailureKind::Status(401 | 403) => "check the token of the connection (`connections.toml`, `auth`), then ",
+            FailureKind::Login => {
+                "check the secrets and `token_url` of the connection (`connections.toml`, `auth`), then "
+            }
+            FailureKind::LoginExpired | FailureKind::Status(401 | 403) => {
+                "check the token of the connection (`connections.toml`, `auth`), then "
+            }
             FailureKind::Status(404 | 405) => "check `base_url`, `path` and `method`, then ",
             FailureKind::Status(300..=399) => "put the final address into `base_url` or `path`, then ",
             _ => "look at what answers there and at `[target.response]`, then ",
@@ -392,27 +462,13 @@ impl<T: Target> Coordinator<'_, T> {
         format!("{}: {name}: {}{}", self.order.job.name, self.order.connection.base_url, self.order.job.target.path)
     }
 
-    fn pause_connection(&mut self, failure: &Failure, at: DateTime<Utc>) -> Result<(), RunError> {
-        let pauses = match failure.kind {
-            FailureKind::Status(429) => true,
-            FailureKind::Status(503) => failure.retry_after_ms.is_some(),
-            _ => false,
-        };
-        if let (true, Some(wait)) = (pauses, failure.retry_after_ms) {
-            let until = later(at, Duration::from_millis(wait));
-            self.order.ledger.pause_connection(self.order.job.target.connection.as_str(), until)?;
-            self.not_before = Some(self.not_before.map_or(until, |before| before.max(until)));
-        }
-        Ok(())
-    }
-
-    fn refuse_all(&self, landing: &Landing) -> Result<Answers, RunError> {
-        let (code, message) = match &landing.reply {
+    fn refuse_all(&self, id: BatchId, reply: &Result<Reply, SendError>) -> Result<Answers, RunError> {
+        let (code, message) = match reply {
             Ok(reply) => self.reader.refusal(reply),
             Err(error) => ("refused".to_owned(), error.to_string()),
         };
-        let records = self.batches[&landing.id].sealed.records as usize;
-        self.answers(landing.id, &vec![Fate::Refused { code, message }; records])
+        let records = self.batches[&id].sealed.records as usize;
+        self.answers(id, &vec![Fate::Refused { code, message }; records])
     }
 
     /// The fates as the ledger takes them, with the raw row of every refused record.
@@ -447,10 +503,6 @@ fn verdict(known: Known, due: Option<DateTime<Utc>>) -> Verdict {
     }
 }
 
-fn failed(kind: FailureKind, message: &str) -> AttemptOutcome {
-    AttemptOutcome::Failed(Failure { kind, message: message.to_owned(), retry_after_ms: None })
-}
-
 fn resume_hint(lease: &RunLease) -> String {
     format!("`nightferry resume {}` goes on at the first batch that is not accepted", lease.run)
 }
@@ -466,12 +518,6 @@ fn jitter() -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-/// The body exactly as sealed; a spool that was touched is never sent.
-fn read_body(spool: &File, offset: u64, length: u64, sha256: &str) -> Result<Bytes, RunError> {
-    let mut body = vec![0; length as usize];
-    spool.read_exact_at(&mut body, offset).map_err(RunError::Spool)?;
-    if hex(&Sha256::digest(&body)).as_str() != sha256 {
-        return Err(RunError::Internal("the payload spool is not what was sealed; nothing more was sent".to_owned()));
-    }
-    Ok(Bytes::from(body))
+fn micros(length: i64) -> Duration {
+    Duration::from_micros(u64::try_from(length).unwrap_or(0))
 }
