@@ -162,9 +162,9 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "NF125",
-        title: "`match` needs `each`",
-        means: "Results are matched to records one by one, so it must be said where they are.",
-        next: "Add `each = \"$.results[*]\"`.",
+        title: "results, and how they are matched",
+        means: "Results are matched to records one by one: `match` needs to know where they are, and a list of refusals whose they are.",
+        next: "Add `each = \"$.results[*]\"` to `match`, or `match = { position = \"$.index\" }` to `refused`.",
     },
     Entry {
         code: "NF126",

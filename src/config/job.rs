@@ -10,7 +10,7 @@ use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
 use crate::domain::job::{
     Afterwards, BatchRule, BusinessDateRule, DateTemplate, EmptyFile, Idempotency, IfNone, Job, MatchBy, OkWhen,
-    OnUnanswered, PlaybookEntry, ReadyRule, ResponseRule, RetryOn, RetryRule, SeenBefore, Source, Target,
+    OnUnanswered, PlaybookEntry, ReadyRule, ResponseRule, Results, RetryOn, RetryRule, SeenBefore, Source, Target,
 };
 use crate::domain::name::{ConnectionName, JobName, MappingName};
 use crate::schedule::cron::CronExpr;
@@ -382,9 +382,10 @@ fn retry_on(value: &Value<'_>) -> RetryOn {
 fn default_response() -> ResponseRule {
     ResponseRule {
         accepted: vec![200, 201, 202, 204, 207],
-        each: None,
+        results: None,
         match_by: None,
         ok_when: None,
+        reference: None,
         error_code: None,
         error_text: None,
     }
@@ -404,18 +405,43 @@ fn read_response(table: Table<'_>) -> Option<ResponseRule> {
         }
     }
     let json_path = |key: &str| table.text(key).and_then(|text| json_path(table.sink(), text));
-    response.each = json_path("each");
+    response.results = match (json_path("each"), json_path("refused")) {
+        (Some(_), Some(_)) => {
+            let place = table.get("refused").map_or_else(|| table.span(), |value| value.span());
+            table.sink().error_help(
+                "NF106",
+                &place,
+                "`each` and `refused` exclude each other",
+                "the other one is given too",
+                "`each` when the answer has a result for every record, `refused` when it lists only what went wrong",
+            );
+            None
+        }
+        (Some(each), None) => Some(Results::Each(each)),
+        (None, refused) => refused.map(Results::Refused),
+    };
+    response.reference = json_path("reference");
     response.error_code = json_path("error_code");
     response.error_text = json_path("error_text");
     response.match_by = table.table("match").and_then(read_match);
     response.ok_when = table.table("ok_when").and_then(read_ok_when);
-    if let (Some(value), false) = (table.get("match"), table.has("each")) {
+    let lists = table.has("each") || table.has("refused");
+    if let (Some(value), false) = (table.get("match"), lists) {
         table.sink().error_help(
             "NF125",
             &value.span(),
-            "`match` needs `each`",
+            "`match` needs `each` or `refused`",
             "",
             "for example `each = \"$.results[*]\"`",
+        );
+    }
+    if let (Some(value), false) = (table.get("refused"), table.has("match")) {
+        table.sink().error_help(
+            "NF125",
+            &value.span(),
+            "`refused` needs `match`",
+            "whose refusal it is would be a guess",
+            "for example `match = { position = \"$.index\" }`, or `{ ours = \"id\", theirs = \"$.id\" }`",
         );
     }
     table.end();
@@ -434,10 +460,15 @@ fn json_path(sink: &Sink<'_>, text: At<String>) -> Option<String> {
 }
 
 fn read_match(table: Table<'_>) -> Option<MatchBy> {
+    if table.has("position") {
+        let position = table.text("position").and_then(|text| json_path(table.sink(), text));
+        table.end();
+        return position.map(MatchBy::Position);
+    }
     let ours = table.required("ours").and_then(|value| value.text());
     let theirs = table.required("theirs").and_then(|value| value.text()).and_then(|text| json_path(table.sink(), text));
     table.end();
-    Some(MatchBy { ours: ours?.value, theirs: theirs? })
+    Some(MatchBy::Key { ours: ours?.value, theirs: theirs? })
 }
 
 fn read_ok_when(table: Table<'_>) -> Option<OkWhen> {

@@ -48,7 +48,6 @@ const NOT_ACTED_ON: &[&str] = &[
     "reconcile.key",
     "reconcile.sign_off",
     "reconcile.on_break",
-    "target.response.reference",
     // connections
     "*.keepalive",
 ];

@@ -37,15 +37,37 @@ pub enum BatchState {
     Unanswered,
     /// The target answered for the batch: each record has its answer.
     Answered,
+    /// The target took none of it; smaller batches carry its records now.
+    Split,
 }
 
-words!(BatchState { Sealed => "sealed", Sending => "sending", Unanswered => "unanswered", Answered => "answered" });
+words!(BatchState {
+    Sealed => "sealed", Sending => "sending", Unanswered => "unanswered", Answered => "answered", Split => "split",
+});
+
+/// What a batch was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BatchOrigin {
+    /// The records of the file, as it was mapped first.
+    File,
+    /// Some records of a batch that the target did not take as a whole.
+    Split,
+    /// Records that the target had refused or not answered for.
+    Resend,
+    /// Rows that the mapping had rejected, or records that the target had refused, mapped again.
+    Replay,
+}
+
+words!(BatchOrigin { File => "file", Split => "split", Resend => "resend", Replay => "replay" });
 
 /// What the target said of one record of an answered batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Yes.
-    Accepted,
+    Accepted {
+        /// What the target calls the record, where it said so.
+        reference: Option<String>,
+    },
     /// A final no.
     Refused {
         /// The target's code (`target:CODE` in the playbook); the HTTP status where it gave none.
@@ -57,13 +79,32 @@ pub enum Fate {
     Unanswered,
 }
 
+impl Fate {
+    /// Accepted, and the target gave no reference.
+    pub const ACCEPTED: Self = Self::Accepted { reference: None };
+
+    /// True when the target said yes.
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
+}
+
 /// What an attempt came to. `retry::decide` turns a failure into the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The target answered for every record of the batch, in the order of the batch.
-    Answered(Vec<Fate>),
+    /// The target answered for the batch.
+    Answered(Answered),
     /// It did not.
     Failed(Failure),
+}
+
+/// The answer for a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// One for each record, in the order of the batch.
+    pub fates: Vec<Fate>,
+    /// What is odd about the answer, for people: results that are missing, or that belong to no record.
+    pub remark: Option<String>,
 }
 
 /// Why an attempt has no answer for its records.

@@ -264,25 +264,41 @@ words!(OnUnanswered { Resend => "resend", Hold => "hold" });
 pub struct ResponseRule {
     /// Statuses that mean: the batch was taken. Default 200, 201, 202, 204, 207.
     pub accepted: Vec<u16>,
-    /// One node per record; `None`: the status speaks for the whole batch.
-    pub each: Option<String>,
-    /// How results are matched to records; `None`: by position.
+    /// What the results are; `None`: the status speaks for the whole batch.
+    pub results: Option<Results>,
+    /// How results are matched to records; `None`: by their order.
     pub match_by: Option<MatchBy>,
     /// When a result means yes; `None`: always.
     pub ok_when: Option<OkWhen>,
+    /// Where a result carries what the target calls the record.
+    pub reference: Option<String>,
     /// Where a refusal carries its code.
     pub error_code: Option<String>,
     /// Where a refusal carries its words.
     pub error_text: Option<String>,
 }
 
+/// The results in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// `each`: one node for each record; what is not among them is unanswered.
+    Each(String),
+    /// `refused`: one node for each record that was refused; what is not among them was accepted.
+    Refused(String),
+}
+
 /// `[target.response] match`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatchBy {
-    /// Field path in our record, `a.b`.
-    pub ours: String,
-    /// JSONPath in the result.
-    pub theirs: String,
+pub enum MatchBy {
+    /// `{ ours, theirs }`: a value that stands in both.
+    Key {
+        /// Field path in our record, `a.b`.
+        ours: String,
+        /// JSONPath in the result.
+        theirs: String,
+    },
+    /// `{ position }`: JSONPath of the number of the record in the request, from 0.
+    Position(String),
 }
 
 /// `[target.response] ok_when`.

@@ -7,5 +7,6 @@ pub mod job;
 pub mod name;
 pub mod pace;
 pub mod reconcile;
+pub mod reference;
 pub mod reject;
 pub mod run;

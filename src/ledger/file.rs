@@ -185,7 +185,8 @@ impl Ledger {
         self.write_held(lease, |tx| {
             let changed = tx.execute(
                 "UPDATE file SET state = 'settled' WHERE id = ?1 AND state = 'delivering'
-                    AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.file = ?1 AND batch.state <> 'answered')",
+                    AND NOT EXISTS (SELECT 1 FROM batch
+                         WHERE batch.file = ?1 AND batch.state NOT IN ('answered', 'split'))",
                 [file.0],
             )?;
             one(changed, || format!("file {}", file.0))?;
@@ -288,7 +289,7 @@ fn write_counts(
 /// The laws in SQL: what the file row says must be what its batches and its rejects say.
 fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault> {
     let law_2 = connection.query_row(
-        "SELECT f.made, f.accepted, f.refused, f.unanswered, CAST(coalesce(sum(b.records), 0) AS BIGINT),
+        "SELECT f.made, f.accepted, f.refused, f.unanswered, CAST(coalesce(sum(b.records - b.moved), 0) AS BIGINT),
                 CAST(coalesce(sum(b.accepted), 0) AS BIGINT), CAST(coalesce(sum(b.refused), 0) AS BIGINT),
                 CAST(coalesce(sum(b.unanswered), 0) AS BIGINT)
            FROM file f LEFT JOIN batch b ON b.file = f.id WHERE f.id = ?1 GROUP BY f.id",
@@ -304,7 +305,8 @@ fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault
         return Err(LedgerError::Imbalance(Imbalance { law: 2, message }).into());
     }
     let (rejected, listed): (i64, i64) = connection.query_row(
-        "SELECT rows_rejected, (SELECT count(DISTINCT byte) FROM reject WHERE reject.file = file.id AND side = 'mapping')
+        "SELECT rows_rejected, (SELECT count(DISTINCT byte) FROM reject
+                                 WHERE reject.file = file.id AND side = 'mapping' AND carrier IS NULL)
            FROM file WHERE id = ?1",
         [file.0],
         |row| Ok((row.get(0)?, row.get(1)?)),

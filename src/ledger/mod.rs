@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod batch;
+mod book;
 mod error;
 mod file;
 mod hold;

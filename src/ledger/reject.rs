@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::row::{FileId, RefusedRecord, RejectRow};
+use super::row::{BatchId, FileId, RefusedRecord, RejectRow};
 use super::{Fault, Ledger, LedgerError, Result};
 use crate::domain::name::{JobName, RunId};
 use crate::domain::reject::{FileFault, Reject};
@@ -54,10 +54,28 @@ pub(super) fn insert_fault(connection: &Connection, file: FileId, fault: &FileFa
         .execute(INSERT, params![file.0, row, byte, fault.column, code, fault.message, "mapping", raw, None::<String>])
 }
 
-pub(super) fn insert_refused(connection: &Connection, file: FileId, record: &RefusedRecord) -> rusqlite::Result<usize> {
-    let (row, byte, column) = (record.row as i64, record.byte as i64, None::<String>);
-    let mut insert = connection.prepare_cached(INSERT)?;
-    insert.execute(params![file.0, row, byte, column, record.code, record.message, "target", record.raw, record.masked])
+pub(super) fn insert_refused(
+    connection: &Connection,
+    file: FileId,
+    batch: BatchId,
+    record: &RefusedRecord,
+) -> rusqlite::Result<usize> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO reject (file, row, byte, code, message, side, raw, masked, batch, position)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'target', ?6, ?7, ?8, ?9)",
+    )?;
+    let (row, byte, position) = (record.row as i64, record.byte as i64, record.position as i64);
+    insert.execute(params![
+        file.0,
+        row,
+        byte,
+        record.code,
+        record.message,
+        record.raw,
+        record.masked,
+        batch.0,
+        position
+    ])
 }
 
 impl Ledger {

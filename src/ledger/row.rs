@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::control::ControlResult;
-use crate::domain::delivery::{BatchState, Fate, SealedBatch};
+use crate::domain::delivery::{BatchOrigin, BatchState, Fate, IdempotencyKey, SealedBatch};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
 use crate::domain::name::{JobName, LeaseId, RunId, Sha256Hex};
 use crate::domain::reject::{FileFault, RejectCode};
@@ -161,6 +161,8 @@ pub struct BatchRow {
     pub id: BatchId,
     /// Key, body and range.
     pub sealed: SealedBatch,
+    /// What it was made for.
+    pub origin: BatchOrigin,
     /// Its state.
     pub state: BatchState,
     /// Attempts made so far, for life.
@@ -195,20 +197,50 @@ pub enum Verdict {
     NotTaken(Option<DateTime<Utc>>),
     /// Outcome unknown: its records are unanswered. Due again at the instant, if any.
     Unknown(Option<DateTime<Utc>>),
+    /// Not taken as a whole: the records that the target named are refused, and smaller batches carry the others.
+    Split(Vec<RefusedRecord>, Vec<Part>),
+}
+
+/// A batch of some records of another one, before it has an ordinal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Positions of its records in the parent, ascending.
+    pub positions: Vec<u64>,
+    /// Its body in the second spool of the file, and the places of its records in the second index.
+    pub body: SecondBody,
+    /// Its key.
+    pub key: IdempotencyKey,
+}
+
+/// A body in the second spool of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondBody {
+    /// Index of its first record within the second index.
+    pub first_record: u64,
+    /// Number of records.
+    pub records: u64,
+    /// Where it starts, in bytes.
+    pub spool_offset: u64,
+    /// Its length in bytes.
+    pub body_length: u64,
+    /// Its SHA-256.
+    pub body_sha256: Sha256Hex,
 }
 
 /// The answers of a batch.
 #[derive(Clone, Debug)]
 pub enum Answers {
-    /// All accepted: the common case costs nothing per record.
+    /// All accepted, without references: the common case costs nothing per record.
     AllAccepted,
     /// One fate for each record, and what is kept of each refused one.
     Each(Vec<Fate>, Vec<RefusedRecord>),
 }
 
-/// A refused or unanswered record of an answered batch: becomes a reject of side `target`.
+/// A refused record of a batch: becomes a reject of side `target`.
 #[derive(Clone, Debug)]
 pub struct RefusedRecord {
+    /// Its position in the batch, from 0.
+    pub position: u64,
     /// Line of its (first) row.
     pub row: u64,
     /// Byte offset of that row.

@@ -225,10 +225,11 @@ fn every_verdict_moves_each_record_to_exactly_one_fate() {
     scene.finish(&lease, ids[0], Verdict::Answered(Answers::AllAccepted));
     assert_eq!(scene.file(&lease).records, counts(10, 0, 0, 30));
 
-    let mut fates = vec![Fate::Accepted; 8];
+    let mut fates = vec![Fate::ACCEPTED; 8];
     fates.push(Fate::Refused { code: "BLOCKED".into(), message: "no".into() });
     fates.push(Fate::Unanswered);
     let kept = vec![RefusedRecord {
+        position: 8,
         row: 9,
         byte: 90,
         code: "BLOCKED".into(),
@@ -447,7 +448,7 @@ fn a_mapping_is_pinned_once() {
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {
     let fate = prop_oneof![
-        Just(Fate::Accepted),
+        Just(Fate::ACCEPTED),
         Just(Fate::Refused { code: "NO".into(), message: String::new() }),
         Just(Fate::Unanswered)
     ];
@@ -571,4 +572,33 @@ fn an_owner_that_cannot_be_asked_counts_as_alive() {
     std::os::unix::fs::symlink(&path, &path).unwrap();
     let second = scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap();
     assert!(matches!(second, Opened::Busy(_)), "a living run was taken over");
+}
+
+#[test]
+fn a_ledger_of_the_second_schema_is_taken_over_with_its_batches_and_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(folder.path().join("ledger.db")).unwrap();
+    old.execute_batch(concat!(
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0002.sql"),
+        "PRAGMA user_version = 2;
+         INSERT INTO run (id, job, business_date, number, \"trigger\", state, started_at, finished_at)
+              VALUES ('r', 'orders', '2026-11-23', 1, 'manual', 'break', 1, 2);
+         INSERT INTO file (id, run, job, ordinal, folder, name, size, sha256, state, made, accepted, refused, batches, attempts)
+              VALUES (1, 'r', 'orders', 0, '/out', x'61', 100, 'aa', 'settled', 10, 9, 1, 1, 1);
+         INSERT INTO batch (id, file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, attempts,
+                            first_attempt_at, accepted, refused, pending)
+              VALUES (7, 1, 0, 0, 10, 0, 100, 'bb', 'key', 'answered', 1, 1, 9, 1, 0);
+         INSERT INTO attempt (batch, number, lease, started_at, finished_at, status, outcome) VALUES (7, 1, 'l', 1, 2, 207, 'answered');
+         INSERT INTO reject (file, row, byte, code, message, side, raw) VALUES (1, 3, 20, 'NO', 'no', 'target', x'61');"
+    ))
+    .unwrap();
+    drop(old);
+    let ledger = Ledger::open(folder.path(), now()).unwrap();
+    let attempts = ledger.attempts(&RunId::new("r"), 10).unwrap();
+    assert_eq!((attempts.len(), attempts[0].status), (1, Some(207)));
+    assert_eq!(ledger.files(&RunId::new("r")).unwrap()[0].records, counts(9, 1, 0, 0));
+    let broken: i64 =
+        ledger.lock().query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(broken, 0);
 }

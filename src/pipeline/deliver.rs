@@ -20,11 +20,11 @@ use tokio::time::Instant;
 
 use self::flight::{Barrier, Flight, Flown, Landing};
 use self::queue::Queue;
-use super::answer::AnswerReader;
+use super::answer::{AnswerReader, long_excerpt};
 use super::convert::IndexEntry;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
-use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};
+use crate::domain::delivery::{Answered, AttemptOutcome, BatchState, Failure, FailureKind, Fate};
 use crate::domain::file::shown_name;
 use crate::domain::job::{HttpConnection, Job, OnUnanswered};
 use crate::domain::pace::{Admission, Health};
@@ -320,9 +320,9 @@ impl<T: Target> Coordinator<'_, T> {
         self.hear(&reply);
         let status = reply.as_ref().ok().map(|reply| reply.status);
         let (verdict, note) = match &outcome {
-            AttemptOutcome::Answered(fates) => {
+            AttemptOutcome::Answered(answered) => {
                 self.answered_any = true;
-                (Verdict::Answered(self.answers(id, fates)?), String::new())
+                (Verdict::Answered(self.answers(id, &answered.fates)?), self.remark(id, &reply, answered))
             }
             AttemptOutcome::Failed(failure) => (self.after_failure(id, at, &reply, failure)?, failure.message.clone()),
         };
@@ -336,6 +336,19 @@ impl<T: Target> Coordinator<'_, T> {
         }
         self.finished.push(Finished { batch: id, finished_at: at, status, note, verdict });
         Ok(())
+    }
+
+    /// What an operator sees of an answer that did not accept everything: what is odd about it, and how it begins.
+    fn remark(&self, id: BatchId, reply: &Result<Reply, SendError>, answered: &Answered) -> String {
+        if answered.fates.iter().all(Fate::is_accepted) {
+            return answered.remark.clone().unwrap_or_default();
+        }
+        if let Some(remark) = &answered.remark {
+            let ordinal = self.batches[&id].sealed.ordinal;
+            tracing::warn!("{}: batch {ordinal}: {remark}", self.place());
+        }
+        let reply = reply.as_ref().map(|reply| long_excerpt(&reply.body)).unwrap_or_default();
+        answered.remark.iter().cloned().chain([reply]).collect::<Vec<_>>().join("; ")
     }
 
     /// The connection was shut before its place came: no attempt of the batch is used up.
@@ -473,19 +486,19 @@ impl<T: Target> Coordinator<'_, T> {
 
     /// The fates as the ledger takes them, with the raw row of every refused record.
     fn answers(&self, id: BatchId, fates: &[Fate]) -> Result<Answers, RunError> {
-        if fates.iter().all(|fate| *fate == Fate::Accepted) {
+        if fates.iter().all(|fate| *fate == Fate::ACCEPTED) {
             return Ok(Answers::AllAccepted);
         }
         let first = self.batches[&id].sealed.first_record;
         let mut refused = Vec::new();
-        for (record, fate) in (first..).zip(fates) {
+        for (position, fate) in (0..).zip(fates) {
             if let Fate::Refused { code, message } = fate {
-                let entry = IndexEntry::read_at(&self.order.index, record).map_err(RunError::Spool)?;
+                let entry = IndexEntry::read_at(&self.order.index, first + position).map_err(RunError::Spool)?;
                 let mut raw = vec![0; entry.length as usize];
                 self.order.landed.read_exact_at(&mut raw, entry.byte).map_err(RunError::Spool)?;
                 let (code, message) = (code.clone(), message.clone());
                 let masked = self.order.hides.then(|| "(not shown: it may hold personal data)".to_owned());
-                refused.push(RefusedRecord { row: entry.row, byte: entry.byte, code, message, raw, masked });
+                refused.push(RefusedRecord { position, row: entry.row, byte: entry.byte, code, message, raw, masked });
             }
         }
         Ok(Answers::Each(fates.to_vec(), refused))

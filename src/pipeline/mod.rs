@@ -17,6 +17,7 @@ pub mod key;
 mod known;
 pub mod land;
 pub mod mapped;
+pub mod problem;
 pub mod remote_thread;
 pub mod stop;
 pub mod trial;
