@@ -77,6 +77,15 @@ fn cases() -> Vec<(&'static str, Change)> {
         ("NF132", fields("\"lines[].sku\" = { from = \"SKU\" }")),
         ("NF133", Mapping(format!("{MAPPING}\n[[checks]]\nid = \"total\"\nsum = \"amount\"\nequals = \"id\"\n"))),
         (
+            "NF140",
+            Mapping("[record]\ngroup_by = \"Id\"\n\n[fields]\n\"id\" = { from = \"Id\" }\n\"lines[].sku\" = { from = \"Sku\" }\n\n[output]\nformat = \"csv\"\n".to_owned()),
+        ),
+        ("NF141", Mapping("[fields]\n\"order no\" = { from = \"Id\" }\n\n[output]\nformat = \"xml\"\n".to_owned())),
+        (
+            "NF142",
+            Mapping("[fields]\n\"id\" = { from = \"Id\" }\n\"amount\" = { from = \"Amount\" }\n\n[output]\nformat = \"fixed\"\ncolumns = [{ name = \"id\", pos = \"1-8\" }]\n".to_owned()),
+        ),
+        (
             "NF190",
             Job(
                 "[target]",

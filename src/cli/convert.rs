@@ -1,4 +1,4 @@
-//! `nightferry convert`: a file → NDJSON, from the shell and without a ledger.
+//! `nightferry convert`: a file → NDJSON, or a file in the mapping's output format; from the shell and without a ledger.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -15,9 +15,10 @@ use crate::adapters::clock::SystemClock;
 use crate::domain::control::Previous;
 use crate::domain::file::{RowCounts, shown_name};
 use crate::domain::reject::{FileFault, Reject};
-use crate::mapping::chunk::Mapped;
-use crate::pipeline::convert::{ConvertInput, Converted, Facts, RecordSink, Sinks, convert_to};
+use crate::mapping::spec::{MappingSpec, OutputFormat};
+use crate::pipeline::convert::{ConvertInput, Converted, Facts, Sinks, convert_to};
 use crate::pipeline::gate;
+use crate::pipeline::written::WrittenFile;
 use crate::ports::Clock as _;
 
 /// Arguments.
@@ -28,7 +29,7 @@ pub struct Args {
     /// The file; `-` reads from stdin
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// Where the records go, one a line [default: stdout]
+    /// Where the records go: JSON one a line, other output formats as the mapping says [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Where the rejects go, as NDJSON
@@ -50,7 +51,7 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let size = file.metadata().map_err(|error| failed(&args.file, &error))?.len();
     let today = SystemClock.now().with_timezone(&Utc).date_naive();
     let facts = Facts { file_name: name.clone(), run: String::new(), business_date: today };
-    let mut out = Output::new(args.out.as_deref())
+    let mut out = Output::new(args.out.as_deref(), &mapping.spec)
         .map_err(|error| failed(args.out.as_deref().unwrap_or(Path::new("stdout")), &error))?;
     let mut rejects = args.rejects.as_deref().map(RejectLines::new).transpose();
     let rejects = rejects.as_mut().map_err(|error| failed(args.rejects.as_deref().unwrap_or(Path::new("-")), error))?;
@@ -67,14 +68,14 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         progress: &|_| {},
     };
     let sinks = Sinks {
-        records: &mut out,
+        records: &mut out.records,
         index: &mut io::sink(),
         reject: &mut |reject| rejects.as_mut().map_or(Ok(()), |rejects| rejects.reject(&reject)),
         states: None,
     };
     let converted = convert_to(input, sinks).map_err(|error| failed(&args.file, &error))?;
     let fault = converted.fault.clone().or_else(|| gate::check(&converted, &mapping.spec.limits));
-    finish(args, common, &name, converted, fault, out, rejects.take())
+    finish(args, common, (&name, mapping.spec.output.format), converted, fault, out, rejects.take())
 }
 
 /// The file, and its name. What comes from stdin is kept in a file without a name: it may have to be read twice.
@@ -97,7 +98,7 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 fn finish(
     args: &Args,
     common: &Common,
-    name: &str,
+    (name, format): (&str, OutputFormat),
     converted: Converted,
     fault: Option<FileFault>,
     out: Output,
@@ -119,27 +120,30 @@ fn finish(
         return Err(Failure::new(Exit::FAILED, &fault.code.word(), message)
             .hint("the file is not whole or not good enough; nothing of it would be sent"));
     }
+    let form = match format {
+        OutputFormat::Json | OutputFormat::Jsonl => String::new(),
+        format => format!(" as {}", format.word()),
+    };
     out.keep().map_err(|error| failed(args.out.as_deref().unwrap_or(Path::new("stdout")), &error))?;
     tell(
         common,
         &format!(
-            "{read} rows read = {skipped} skipped + {rejected} rejected + {used} used → {} records",
+            "{read} rows read = {skipped} skipped + {rejected} rejected + {used} used → {} records{form}",
             converted.made
         ),
     );
     Ok(if rejected > 0 && !args.rejects_ok { Exit::REJECTS } else { Exit::DONE })
 }
 
-/// Where records go, one a line. A named file appears whole, by rename, or not at all.
+/// Where records go. A named file appears whole, by rename, or not at all.
 struct Output {
-    writer: BufWriter<Box<dyn Write>>,
+    records: WrittenFile<Box<dyn Write>>,
     named: Option<(tempfile::NamedTempFile, PathBuf)>,
-    count: u64,
 }
 
 impl Output {
-    fn new(path: Option<&Path>) -> io::Result<Self> {
-        let (writer, named): (Box<dyn Write>, _) = match path {
+    fn new(path: Option<&Path>, spec: &MappingSpec) -> io::Result<Self> {
+        let (file, named): (Box<dyn Write>, _) = match path {
             None => (Box::new(io::stdout().lock()), None),
             // A device has no name to appear under.
             Some(path) if path.exists() && !path.is_file() => (Box::new(File::options().write(true).open(path)?), None),
@@ -149,31 +153,16 @@ impl Output {
                 (Box::new(file.reopen()?), Some((file, path.to_owned())))
             }
         };
-        Ok(Self { writer: BufWriter::with_capacity(1 << 18, writer), named, count: 0 })
+        let file: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 18, file));
+        Ok(Self { records: WrittenFile::new(file, spec), named })
     }
 
-    fn keep(mut self) -> io::Result<()> {
-        self.writer.flush()?;
+    fn keep(self) -> io::Result<()> {
+        self.records.into_inner().flush()?;
         match self.named {
             None => Ok(()),
             Some((file, path)) => file.persist(path).map(drop).map_err(|error| error.error),
         }
-    }
-}
-
-impl RecordSink for Output {
-    fn separator(&self) -> Option<u8> {
-        Some(b'\n')
-    }
-
-    fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
-        self.count += mapped.made();
-        self.writer.write_all(&mapped.out)
-    }
-
-    fn finish(&mut self) -> io::Result<u64> {
-        self.writer.flush()?;
-        Ok(self.count)
     }
 }
 

@@ -215,6 +215,24 @@ pub const ENTRIES: &[Entry] = &[
         next: "Look at the spelling; rules name fields by their target.",
     },
     Entry {
+        code: "NF140",
+        title: "a list has no place in a table",
+        means: "`lines[]` makes many values for one field of a record, and a line of a csv, fixed or xlsx file has one value for each column.",
+        next: "Choose `format = \"xml\"`, `\"json\"` or `\"form\"`, which have lists, or make a record of each row: leave `group_by` out and take `lines[].` off the targets.",
+    },
+    Entry {
+        code: "NF141",
+        title: "a name cannot be written in this format",
+        means: "It is written into the file, and the format or the encoding does not have one of its characters.",
+        next: "Give the field, the trailer or the sheet a name of the characters that the message lists, or choose another encoding.",
+    },
+    Entry {
+        code: "NF142",
+        title: "a field has no place in a line",
+        means: "A line of fixed width is nothing but places; a field without one would not be sent.",
+        next: "Add `{ name = \"FIELD\", pos = \"from-to\" }` to `[output] columns`, or remove the field.",
+    },
+    Entry {
         code: "NF190",
         title: "words that this version does not act on",
         means: "They are read and kept, and nothing that is sent depends on them.",

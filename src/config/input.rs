@@ -160,7 +160,8 @@ fn each(table: &Table<'_>, input: &mut InputSpec) {
     input.each = Some(path.value);
 }
 
-fn mark_of(value: &Value<'_>) -> Option<char> {
+/// One character that can be a decimal mark or a group mark.
+pub fn mark_of(value: &Value<'_>) -> Option<char> {
     let text = value.text()?;
     let mut characters = text.value.chars();
     let mark =

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tree::{At, Table};
+use super::tree::{At, Sink, Table};
 use crate::mapping::spec::{ColumnPlace, Format, InputSpec, LayoutColumn, LayoutSpec, Occurs, Sign};
 
 const OCCURS: &[(&str, Occurs)] = &[("first", Occurs::First), ("last", Occurs::Last), ("many", Occurs::Many)];
@@ -96,21 +96,26 @@ fn column(table: Table<'_>, input: &InputSpec) -> Option<(LayoutColumn, Range<us
 
 /// `4-11`: both ends are included, the first character is 1.
 fn position(table: &Table<'_>, text: &At<String>, input: &InputSpec) -> Option<ColumnPlace> {
-    let ends = text.value.split_once('-').and_then(|(from, to)| {
-        let (from, to) = (from.trim().parse::<u32>().ok()?, to.trim().parse::<u32>().ok()?);
-        (from >= 1 && from <= to).then_some((from, to))
-    });
-    let Some((from, to)) = ends else {
-        let message = format!("`{}` is not a position", text.value);
-        let help = "the first and the last character, both included and counted from 1: `pos = \"4-11\"`";
-        table.sink().error_help("NF302", &text.span, message, "not `from-to`", help);
-        return None;
-    };
+    let (from, to) = ends(table.sink(), text)?;
     if let Some(length) = input.line_length.filter(|length| to > *length) {
         let message = format!("position {to} is beyond the end of the line, which has {length} characters");
         table.sink().error("NF303", &text.span, message, "see `line_length`");
     }
     Some(ColumnPlace::Characters(from, to))
+}
+
+/// The first and the last character of a position.
+pub fn ends(sink: &Sink<'_>, text: &At<String>) -> Option<(u32, u32)> {
+    let ends = text.value.split_once('-').and_then(|(from, to)| {
+        let (from, to) = (from.trim().parse::<u32>().ok()?, to.trim().parse::<u32>().ok()?);
+        (from >= 1 && from <= to && to <= 1 << 20).then_some((from, to))
+    });
+    if ends.is_none() {
+        let message = format!("`{}` is not a position", text.value);
+        let help = "the first and the last character, both included and counted from 1: `pos = \"4-11\"`";
+        sink.error_help("NF302", &text.span, message, "not `from-to`", help);
+    }
+    ends
 }
 
 fn overlaps(table: &Table<'_>, columns: &[(LayoutColumn, Range<usize>)]) {

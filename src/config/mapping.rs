@@ -8,7 +8,7 @@ use super::project::Texts;
 use super::rules::{self, Names};
 use super::suggest::nearest;
 use super::tree::{At, Sink, Table, Value};
-use super::{input, layouts, recipe};
+use super::{input, layouts, output, recipe};
 use crate::mapping::spec::{Column, FieldSpec, Format, LayoutSpec, MappingSpec, Origin};
 
 /// A mapping file as it was read.
@@ -41,7 +41,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, name: &str, files: &mut Texts<'_>)
     let controls = rules::controls(&root, &layouts);
     let changes = root.table("changes").and_then(|table| rules::changes(table, &names));
     let limits = rules::limits(root.table("rejects"), !record.group_by.is_empty());
-    let output = root.table("output").map(|table| rules::output(table, &known)).unwrap_or_default();
+    let output = output::read(&root, &known);
     check_lookups(sink, &root, &fields);
     check_orders(sink, &root, &known);
     let spec = fields.map(|fields| MappingSpec {

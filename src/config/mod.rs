@@ -17,6 +17,7 @@ pub mod layout;
 mod layouts;
 mod lookup;
 mod mapping;
+mod output;
 pub mod project;
 pub mod propose;
 mod recipe;

@@ -1,28 +1,16 @@
-//! `[[checks]]`, `[[controls]]`, `[changes]`, `[rejects]`, `[record]` and `[output]` of a mapping.
+//! `[[checks]]`, `[[controls]]`, `[changes]`, `[rejects]` and `[record]` of a mapping.
 
 use rust_decimal::Decimal;
 
 use super::condition::{self, decimal};
-use super::input::one_byte;
 use super::recipe::column;
-use super::template::braces;
 use super::tree::{At, Table, Value};
-use crate::format::encoding::Encoding;
 use crate::mapping::spec::*;
 
 const ON_CONFLICT: &[(&str, OnConflict)] =
     &[("reject", OnConflict::Reject), ("first", OnConflict::First), ("last", OnConflict::Last)];
 const UNITS: &[(&str, RejectUnit)] =
     &[("row", RejectUnit::Row), ("record", RejectUnit::Record), ("file", RejectUnit::File)];
-const OUTPUTS: &[(&str, OutputFormat)] = &[
-    ("json", OutputFormat::Json),
-    ("jsonl", OutputFormat::Jsonl),
-    ("form", OutputFormat::Form),
-    ("csv", OutputFormat::Csv),
-    ("fixed", OutputFormat::Fixed),
-    ("xlsx", OutputFormat::Xlsx),
-    ("xml", OutputFormat::Xml),
-];
 
 /// Reads `[record]`.
 pub fn record(table: Table<'_>) -> RecordSpec {
@@ -261,87 +249,4 @@ fn declared(table: &Table<'_>, text: &At<String>, layouts: &[LayoutSpec]) -> Opt
         return None;
     };
     Some(Declared { layout: layout.to_owned(), column: column.to_owned() })
-}
-
-/// Reads `[output]`.
-pub fn output(table: Table<'_>, fields: &[FieldSpec]) -> OutputSpec {
-    let mut output = OutputSpec::default();
-    output.format = table.choice("format", OUTPUTS).unwrap_or(output.format);
-    output.omit_empty = table.flag("omit_empty");
-    let file = &mut output.file;
-    if let Some(delimiter) = table.get("delimiter") {
-        file.delimiter = one_byte(&delimiter).unwrap_or(file.delimiter);
-    }
-    if let Some(quote) = table.get("quote") {
-        let none = quote.text().is_some_and(|text| text.value.is_empty());
-        file.quote = if none { None } else { one_byte(&quote).or(file.quote) };
-    }
-    if let Some(encoding) = table.text("encoding") {
-        match Encoding::parse(&encoding.value) {
-            Some(known) => file.encoding = known.name().to_owned(),
-            None => table.sink().error(
-                "NF115",
-                &encoding.span,
-                format!("`{}` is not an encoding we know", encoding.value),
-                "",
-            ),
-        }
-    }
-    file.crlf = table.choice("line_ending", &[("lf", false), ("crlf", true)]).unwrap_or(false);
-    file.header = table.get("header").is_none_or(|value| value.boolean() != Some(false));
-    file.trailer = table.text("trailer").and_then(|text| trailer(&table, &text, fields));
-    let format = |key: &str| {
-        let format = table.text(key)?;
-        let valid = chrono::format::StrftimeItems::new(&format.value).all(|item| item != chrono::format::Item::Error);
-        if !valid {
-            table.sink().error("NF231", &format.span, format!("`{}` is not a date format", format.value), "");
-        }
-        valid.then_some(format.value)
-    };
-    (file.date, file.datetime) = (format("date"), format("datetime"));
-    if let Some(mark) = table.text("decimal_mark") {
-        file.decimal_mark = mark.value.chars().next().unwrap_or('.');
-    }
-    let belongs: &[&str] = match output.format {
-        OutputFormat::Csv => {
-            &["delimiter", "quote", "encoding", "line_ending", "header", "trailer", "date", "datetime", "decimal_mark"]
-        }
-        OutputFormat::Fixed => &["encoding", "line_ending", "header", "trailer", "date", "datetime", "decimal_mark"],
-        OutputFormat::Xlsx => &["header", "date", "datetime"],
-        _ => &[],
-    };
-    for key in
-        ["delimiter", "quote", "encoding", "line_ending", "header", "trailer", "date", "datetime", "decimal_mark"]
-    {
-        if let (false, Some(value)) = (belongs.contains(&key), table.peek(key)) {
-            table.sink().error(
-                "NF109",
-                &value.span(),
-                format!("`{key}` has no effect with this `format`"),
-                "is about files",
-            );
-        }
-    }
-    table.end();
-    output
-}
-
-fn trailer(table: &Table<'_>, text: &At<String>, fields: &[FieldSpec]) -> Option<Vec<TrailerPart>> {
-    let wrong = |message: String| {
-        table.sink().error("NF105", &text.span, message, "known are `{count}` and `{sum:FIELD}`");
-        None
-    };
-    let Some(parts) = braces(&text.value) else { return wrong("a `{` or `}` without its other half".to_owned()) };
-    let mut trailer = Vec::new();
-    for (braced, part) in parts {
-        trailer.push(match (braced, part.split_once(':')) {
-            (false, _) => TrailerPart::Text(part.to_owned()),
-            (true, None) if part == "count" => TrailerPart::Count,
-            (true, Some(("sum", field))) if fields.iter().any(|known| known.name() == field) => {
-                TrailerPart::Sum(field.to_owned())
-            }
-            _ => return wrong(format!("`{{{part}}}` is not known here")),
-        });
-    }
-    Some(trailer)
 }

@@ -88,18 +88,30 @@ impl Encoding {
         }
     }
 
-    /// The bytes of a text, or the first character that the encoding does not have.
+    /// The bytes of a text, or the first character that the encoding does not have, or that would not be read back from it.
     pub fn encode(self, text: &str) -> Result<Vec<u8>, char> {
-        let latin = |character: char| u8::try_from(u32::from(character)).map_err(|_| character);
+        // The control characters above ASCII are no text here, as for the reader.
+        let control = |character: &char| ('\u{80}'..='\u{9F}').contains(character);
         match self.0 {
             Kind::Utf8 => Ok(text.as_bytes().to_vec()),
-            Kind::Latin1 => text.chars().map(latin).collect(),
             Kind::Utf16 | Kind::Utf16Le => Ok(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
             Kind::Utf16Be => Ok(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
-            Kind::SingleByte(encoding) | Kind::MultiByte(encoding) => {
-                let (bytes, _, bad) = encoding.encode(text);
-                let lost = |character: &char| encoding.encode(character.encode_utf8(&mut [0; 4])).2;
-                if bad { Err(text.chars().find(lost).unwrap_or('\u{FFFD}')) } else { Ok(bytes.into_owned()) }
+            _ if text.is_ascii() => Ok(text.as_bytes().to_vec()),
+            Kind::Latin1 => {
+                let latin = |character: char| u8::try_from(u32::from(character)).ok().filter(|_| !control(&character));
+                text.chars().map(|character| latin(character).ok_or(character)).collect()
+            }
+            Kind::SingleByte(known) | Kind::MultiByte(known) => {
+                let single = matches!(self.0, Kind::SingleByte(_));
+                let exact = |text: &str| {
+                    let (bytes, _, lost) = known.encode(text);
+                    let back = known.decode_without_bom_handling_and_without_replacement(&bytes);
+                    let good =
+                        !lost && back.as_deref() == Some(text) && !(single && text.contains(|one| control(&one)));
+                    good.then(|| bytes.into_owned())
+                };
+                let stranger = |character: &char| exact(character.encode_utf8(&mut [0; 4])).is_none();
+                exact(text).ok_or_else(|| text.chars().find(stranger).unwrap_or('\u{FFFD}'))
             }
         }
     }

@@ -8,4 +8,5 @@ pub mod json_value;
 pub mod layout;
 pub mod tape;
 pub mod workbook;
+pub mod write;
 pub mod xml;

@@ -15,6 +15,7 @@ mod lookup;
 pub mod mask;
 pub mod moment;
 mod number;
+pub mod output;
 pub mod plan;
 mod record;
 mod rule;
@@ -27,6 +28,7 @@ mod text_format;
 mod value;
 mod version;
 mod warned;
+pub mod writable;
 mod write;
 
 pub use facts::{Facts, key_facts};

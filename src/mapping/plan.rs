@@ -271,6 +271,11 @@ impl Plan {
         (field.column.as_deref(), lookup.map(|lookup| lookup.source.as_str()))
     }
 
+    /// True when the field is personal data.
+    pub(super) fn hides(&self, field: usize) -> bool {
+        self.fields.get(field).and_then(|field| field.extras.as_ref()).is_some_and(|extras| extras.pii.is_some())
+    }
+
     /// The target of a field.
     pub fn target(&self, field: usize) -> &str {
         self.fields.get(field).map_or("", |field| &field.target)

@@ -670,6 +670,37 @@ pub struct FileOutput {
     pub datetime: Option<String>,
     /// `decimal_mark`.
     pub decimal_mark: char,
+    // What is not written is not in the version, so that a mapping that knows nothing of it keeps its keys.
+    /// `columns`, of format fixed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<OutputColumn>,
+    /// `line_length`, of format fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_length: Option<u32>,
+    /// `each`, of format xml: `/orders/order`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
+    /// `namespace`, of format xml.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// `sheet`, of format xlsx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+}
+
+/// One of `[output] columns`: where a field stands in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputColumn {
+    /// The target of the field.
+    pub name: String,
+    /// Its first character, from 1.
+    pub from: u32,
+    /// Its last character.
+    pub to: u32,
+    /// `align`; `None`: numbers at the right end, everything else at the left.
+    pub right: Option<bool>,
+    /// `fill`: what the rest is filled with.
+    pub fill: char,
 }
 
 impl Default for FileOutput {
@@ -684,6 +715,11 @@ impl Default for FileOutput {
             date: None,
             datetime: None,
             decimal_mark: '.',
+            columns: Vec::new(),
+            line_length: None,
+            each: None,
+            namespace: None,
+            sheet: None,
         }
     }
 }
@@ -693,10 +729,10 @@ impl Default for FileOutput {
 pub enum TrailerPart {
     /// Literal text.
     Text(String),
-    /// `{count}`: the number of records.
-    Count,
-    /// `{sum:FIELD}`.
-    Sum(String),
+    /// `{count}`: the number of records; `{count:06}` with so many digits.
+    Count(Option<u32>),
+    /// `{sum:FIELD}`, or `{sum:FIELD:012}` with so many characters.
+    Sum(String, Option<u32>),
 }
 
 /// `[output] format`.
@@ -716,4 +752,22 @@ pub enum OutputFormat {
     Xlsx,
     /// XML.
     Xml,
+}
+
+impl OutputFormat {
+    /// Every one.
+    pub const ALL: [Self; 7] = [Self::Json, Self::Jsonl, Self::Form, Self::Csv, Self::Fixed, Self::Xlsx, Self::Xml];
+
+    /// As it is written in a mapping.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Form => "form",
+            Self::Csv => "csv",
+            Self::Fixed => "fixed",
+            Self::Xlsx => "xlsx",
+            Self::Xml => "xml",
+        }
+    }
 }

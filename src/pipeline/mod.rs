@@ -21,6 +21,7 @@ pub mod problem;
 pub mod remote_thread;
 pub mod stop;
 pub mod trial;
+pub mod written;
 
 use std::path::PathBuf;
 use std::sync::Arc;

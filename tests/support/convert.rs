@@ -17,6 +17,8 @@ pub struct Converted {
     pub code: Option<i32>,
     /// The NDJSON; `None` when there is no file.
     pub out: Option<String>,
+    /// The same as bytes, for outputs that are no UTF-8.
+    pub bytes: Option<Vec<u8>>,
     /// Each as `ROW COLUMN CODE`, with `-` for what is not there.
     pub rejects: Vec<String>,
     pub messages: Vec<String>,
@@ -134,7 +136,8 @@ impl Bench {
             |entry: &Value| format!("{} {} {}", word(&entry["row"]), word(&entry["column"]), word(&entry["code"]));
         Converted {
             code: ended.code(),
-            out: fs::read_to_string(&out).ok(),
+            out: fs::read(&out).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            bytes: fs::read(&out).ok(),
             rejects: entries.iter().map(line).collect(),
             messages: entries.iter().map(|entry| word(&entry["message"])).collect(),
             stderr: fs::read_to_string(&stderr).unwrap(),

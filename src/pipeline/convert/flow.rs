@@ -18,9 +18,11 @@ use crate::domain::reject::{FileFault, Reject};
 use crate::format::csv::split::{Piece, Splitter};
 use crate::format::layout::FoundLine;
 use crate::mapping::chunk::{Load, RowWarning, TextOf, Warnings, Worker};
+use crate::mapping::output::writer;
 use crate::mapping::plan::Plan;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::tally::Tally;
+use crate::mapping::writable::Writable;
 
 /// More workers than this wait for the splitter.
 const MOST_THREADS: usize = 16;
@@ -204,10 +206,11 @@ pub(super) fn flow(
             let (to_worker, jobs) = mpsc::sync_channel::<Load>(2);
             let (results, from_worker) = mpsc::sync_channel::<Load>(2);
             let worker = Worker::new(plan, dialect, text_of, separator);
+            let writable = writer(input.spec).map(|writer| Writable::new(plan, writer, separator));
             workers.push(
                 thread::Builder::new()
                     .name("map".to_owned())
-                    .spawn_scoped(scope, move || work(worker, &jobs, &results))?,
+                    .spawn_scoped(scope, move || work(worker, writable, &jobs, &results))?,
             );
             to_workers.push(to_worker);
             from_workers.push(from_worker);
@@ -301,9 +304,17 @@ impl Loads<'_> {
 }
 
 /// A worker thread.
-fn work(mut worker: Worker<'_>, jobs: &Receiver<Load>, results: &SyncSender<Load>) -> Warnings {
+fn work(
+    mut worker: Worker<'_>,
+    mut writable: Option<Writable<'_>>,
+    jobs: &Receiver<Load>,
+    results: &SyncSender<Load>,
+) -> Warnings {
     while let Ok(mut load) = jobs.recv() {
         worker.map(&mut load);
+        if let Some(writable) = &mut writable {
+            writable.strike(&mut load);
+        }
         if results.send(load).is_err() {
             break;
         }
