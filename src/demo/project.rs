@@ -23,6 +23,7 @@ pub const PROJECT: &[(&str, &[u8])] = files![
     "mappings/employees.toml",
     "mappings/orders.toml",
     "mappings/payments.toml",
+    "mappings/shipments.toml",
 ];
 
 /// What the partners have laid out.
