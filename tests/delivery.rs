@@ -140,7 +140,7 @@ fn a_wrong_token_or_path_stops_the_run_and_refuses_nothing() {
 fn a_final_no_refuses_the_batch_and_the_others_go_on() {
     let target = Target::scripted(|request, _| {
         let poisoned = request.body.windows(8).any(|window| window == b"A-000013");
-        if poisoned { Answer::json(422, json!({"detail": "A-000013 is unknown here"})) } else { Answer::ok() }
+        if poisoned { Answer::json(410, json!({"detail": "A-000013 is unknown here"})) } else { Answer::ok() }
     });
     let stage = Stage::with_target(Source::Folder, target);
     stage.edit("project/jobs/orders.toml", "[target]", "afterwards = \"delete\"\n[target]");
@@ -149,7 +149,7 @@ fn a_final_no_refuses_the_batch_and_the_others_go_on() {
     assert_eq!((&document["state"], records(&document)), (&json!("break"), [25, 15, 10, 0, 0]));
     let rejects = stage.nightferry(&["rejects", "--json"]).exits(0).json();
     let first = &rejects[0];
-    assert_eq!((&first["side"], &first["code"], &first["row"]), (&json!("target"), &json!("422"), &json!(12)));
+    assert_eq!((&first["side"], &first["code"], &first["row"]), (&json!("target"), &json!("410"), &json!(12)));
     assert_eq!(
         (&first["message"], &first["raw"]),
         (&json!("A-000013 is unknown here"), &json!("A-000011,3,23.11.2026"))

@@ -14,24 +14,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
+use support::dice::Dice;
 use support::target::{Answer, Target};
 use support::{Source, Stage, ids, records};
 
 const KILLS: usize = 200;
 const ROWS: u64 = 6_000;
-
-/// A small generator, so that a failing seed can be tried again: `NIGHTFERRY_KILL_SEED=7`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit.max(1)
-    }
-}
 
 /// What the ledger says right after a kill.
 struct Image {
@@ -42,6 +30,7 @@ struct Image {
 
 #[test]
 fn two_hundred_kills_lose_nothing_and_send_nothing_twice() {
+    // A failing seed can be tried again: `NIGHTFERRY_KILL_SEED=7`.
     let seed = std::env::var("NIGHTFERRY_KILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
     let mut dice = Dice(seed);
     let mut phases: BTreeMap<&'static str, usize> = BTreeMap::new();

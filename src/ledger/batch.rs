@@ -66,6 +66,23 @@ impl Ledger {
         })
     }
 
+    /// The ordinal that the next batch of a file will have.
+    pub fn next_ordinal(&self, file: FileId) -> Result<u64> {
+        self.read(|connection| {
+            let sql = "SELECT coalesce(max(ordinal) + 1, 0) FROM batch WHERE file = ?1";
+            connection.query_row(sql, [file.0], |row| row.get::<_, i64>(0)).map(|ordinal| ordinal as u64)
+        })
+    }
+
+    /// Whether a batch of the file itself, in its first spool, has no answer yet.
+    pub fn needs_first_spool(&self, file: FileId) -> Result<bool> {
+        self.read(|connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM batch
+                        WHERE file = ?1 AND state NOT IN ('answered', 'split') AND origin = 'file')";
+            connection.query_row(sql, [file.0], |row| row.get(0))
+        })
+    }
+
     /// The batches of a file that have no answer yet, from an ordinal on, in their order, at most `limit`.
     pub fn unfinished_batches(&self, file: FileId, from: u64, limit: u32) -> Result<Vec<BatchRow>> {
         self.read(|connection| {

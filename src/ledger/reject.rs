@@ -101,7 +101,8 @@ impl Ledger {
     /// Offsets of the rows whose records the target did not take.
     pub fn refused_rows(&self, file: FileId) -> Result<Vec<u64>> {
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT byte FROM reject WHERE file = ?1 AND side = 'target'")?;
+            let mut statement = connection
+                .prepare("SELECT byte FROM reject WHERE file = ?1 AND side = 'target' AND state <> 'replayed'")?;
             let rows = statement.query_map([file.0], |row| Ok(row.get::<_, i64>(0)? as u64))?;
             rows.collect()
         })

@@ -201,6 +201,16 @@ pub enum Verdict {
     Split(Vec<RefusedRecord>, Vec<Part>),
 }
 
+impl Verdict {
+    /// The batches that carry the records on.
+    pub fn parts(&self) -> &[Part] {
+        match self {
+            Self::Split(_, parts) => parts,
+            _ => &[],
+        }
+    }
+}
+
 /// A batch of some records of another one, before it has an ordinal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::chunk::Mapped;
+use super::envelope::Envelope;
 use super::spec::OutputFormat;
 use super::version::hex;
-use super::write;
 use crate::domain::job::BatchRule;
 use crate::domain::name::Sha256Hex;
 
@@ -32,11 +32,9 @@ pub struct Batcher<'a> {
     done: &'a mut dyn FnMut(SpooledBatch) -> io::Result<()>,
     most_records: u64,
     most_bytes: u64,
-    /// Before the first record and behind the last: `[`, `]`, or the object of `wrap`, or nothing.
-    before: Vec<u8>,
-    behind: Vec<u8>,
-    /// Between two records.
-    separator: Option<u8>,
+    envelope: Envelope,
+    /// Takes the length of each record, four little-endian bytes, so that records can be found in their bodies.
+    lengths: Option<&'a mut dyn Write>,
     hasher: Sha256,
     /// Records in the open batch.
     records: u64,
@@ -54,23 +52,6 @@ impl<'a> Batcher<'a> {
         spool: &'a mut dyn Write,
         done: &'a mut dyn FnMut(SpooledBatch) -> io::Result<()>,
     ) -> Self {
-        let separator = match format {
-            _ if is_alone(rule) => None,
-            OutputFormat::Jsonl => Some(b'\n'),
-            _ => Some(b','),
-        };
-        let (mut before, mut behind) = (Vec::new(), Vec::new());
-        if format == OutputFormat::Jsonl {
-            behind.push(b'\n');
-        } else if let Some(wrap) = &rule.wrap {
-            before.push(b'{');
-            write::string(&mut before, wrap);
-            before.extend_from_slice(b":[");
-            behind.extend_from_slice(b"]}");
-        } else if separator.is_some() {
-            before.push(b'[');
-            behind.push(b']');
-        }
         let spool = io::BufWriter::with_capacity(64 << 10, spool);
         let (most_records, most_bytes) = (u64::from(rule.records.max(1)), rule.bytes);
         Self {
@@ -78,9 +59,8 @@ impl<'a> Batcher<'a> {
             done,
             most_records,
             most_bytes,
-            before,
-            behind,
-            separator,
+            envelope: Envelope::new(rule, format),
+            lengths: None,
             hasher: Sha256::new(),
             records: 0,
             length: 0,
@@ -89,9 +69,15 @@ impl<'a> Batcher<'a> {
         }
     }
 
+    /// The same, and the length of each record goes to `lengths`.
+    #[must_use]
+    pub fn with_lengths(self, lengths: &'a mut dyn Write) -> Self {
+        Self { lengths: Some(lengths), ..self }
+    }
+
     /// What stands behind each record of a chunk.
     pub fn separator(&self) -> Option<u8> {
-        self.separator
+        self.envelope.separator
     }
 
     /// Number of records so far.
@@ -104,12 +90,13 @@ impl<'a> Batcher<'a> {
     /// # Errors
     /// Those of the spool and of `done`.
     pub fn add(&mut self, mapped: &Mapped) -> io::Result<()> {
-        let separator = usize::from(self.separator.is_some());
+        let separator = usize::from(self.envelope.separator.is_some());
         // The records from `from` on are in the batch, but not written yet.
         let (mut from, mut start) = (0, 0);
         for &end in &mapped.ends {
             let size = (end - start) as u64;
-            let grown = self.length + u64::from(self.records > 0) * separator as u64 + size + self.behind.len() as u64;
+            let grown =
+                self.length + u64::from(self.records > 0) * separator as u64 + size + self.envelope.behind.len() as u64;
             if self.records == self.most_records || (self.records > 0 && grown > self.most_bytes) {
                 self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))?;
                 self.close()?;
@@ -119,13 +106,16 @@ impl<'a> Batcher<'a> {
                 self.open()?;
             } else {
                 self.length += separator as u64;
-                if let (0, Some(byte)) = (start, self.separator) {
+                if let (0, Some(byte)) = (start, self.envelope.separator) {
                     // What stands behind the last record of the chunk before.
                     self.write(Some(&[byte]))?;
                 }
             }
             self.length += size;
             self.records += 1;
+            if let Some(lengths) = &mut self.lengths {
+                lengths.write_all(&u32::try_from(size).map_err(io::Error::other)?.to_le_bytes())?;
+            }
             start = end + separator;
         }
         self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))
@@ -140,19 +130,22 @@ impl<'a> Batcher<'a> {
             self.close()?;
         }
         self.spool.flush()?;
+        if let Some(lengths) = &mut self.lengths {
+            lengths.flush()?;
+        }
         Ok(self.first_record)
     }
 
     fn open(&mut self) -> io::Result<()> {
-        self.length = self.before.len() as u64;
-        self.hasher.update(&self.before);
-        self.spool.write_all(&self.before)
+        self.length = self.envelope.before.len() as u64;
+        self.hasher.update(&self.envelope.before);
+        self.spool.write_all(&self.envelope.before)
     }
 
     fn close(&mut self) -> io::Result<()> {
-        self.hasher.update(&self.behind);
-        self.spool.write_all(&self.behind)?;
-        let body_length = self.length + self.behind.len() as u64;
+        self.hasher.update(&self.envelope.behind);
+        self.spool.write_all(&self.envelope.behind)?;
+        let body_length = self.length + self.envelope.behind.len() as u64;
         let batch = SpooledBatch {
             first_record: self.first_record,
             records: self.records,

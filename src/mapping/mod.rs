@@ -6,6 +6,7 @@ pub mod claim;
 mod clean;
 mod condition;
 mod date;
+pub mod envelope;
 mod facts;
 pub mod group;
 mod header;

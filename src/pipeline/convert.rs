@@ -181,6 +181,15 @@ impl IndexEntry {
         Ok(Self::parse(words.as_flattened()))
     }
 
+    /// As it stands in the index file.
+    pub fn bytes(&self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        for (place, number) in bytes.chunks_exact_mut(8).zip([self.row, self.byte, self.length]) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
     /// The entry at the beginning of these bytes.
     pub fn parse(bytes: &[u8]) -> Self {
         let number = |at: usize| {

@@ -6,11 +6,10 @@
 //! committed.
 
 mod flight;
+mod outcome;
 mod queue;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +19,17 @@ use tokio::time::Instant;
 
 use self::flight::{Barrier, Flight, Flown, Landing};
 use self::queue::Queue;
-use super::answer::{AnswerReader, long_excerpt};
-use super::convert::IndexEntry;
+use super::answer::AnswerReader;
+use super::payload::Payload;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
-use crate::domain::delivery::{Answered, AttemptOutcome, BatchState, Failure, FailureKind, Fate};
+use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind};
 use crate::domain::file::shown_name;
 use crate::domain::job::{HttpConnection, Job, OnUnanswered};
 use crate::domain::pace::{Admission, Health};
 use crate::ledger::Ledger;
 use crate::ledger::rate::Ask;
-use crate::ledger::row::{Answers, BatchId, BatchRow, FileRow, Finished, RefusedRecord, RunFault, RunLease, Verdict};
+use crate::ledger::row::{BatchId, BatchRow, FileRow, Finished, RunFault, RunLease, Verdict};
 use crate::ports::{Clock, Reply, SendError, Target};
 use crate::retry::{self, Decision, Known, Situation};
 
@@ -54,12 +53,8 @@ pub struct Delivery<'a, T> {
     pub progress: &'a dyn Progress,
     /// Set by a signal.
     pub stop: Stop,
-    /// Batch bodies, back to back.
-    pub spool: Arc<File>,
-    /// Where each record's row is.
-    pub index: File,
-    /// The file as it came.
-    pub landed: File,
+    /// Bodies, and where their records come from.
+    pub payload: Arc<Payload>,
     /// The mapping names personal data.
     pub hides: bool,
     /// Whether a batch of this run was answered before (a wrong path would have shown).
@@ -109,6 +104,7 @@ struct Coordinator<'a, T> {
     barrier: Barrier,
     answered_any: bool,
     answered: u64,
+    total: u64,
     held: u64,
     fault: Option<RunFault>,
     stopping: bool,
@@ -141,6 +137,7 @@ pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Re
         pause: None,
         barrier: Barrier::default(),
         answered: 0,
+        total: 0,
         held: 0,
         fault: None,
         stopping: false,
@@ -177,13 +174,17 @@ impl<T: Target> Coordinator<'_, T> {
     }
 
     async fn run(mut self, clock: Arc<dyn Clock>) -> Result<Sent, RunError> {
-        let total = self.order.ledger.count_unfinished(self.order.file.id)?;
+        self.total = self.order.ledger.count_unfinished(self.order.file.id)?;
         loop {
             if !self.stopping {
                 self.take_up()?;
             }
             self.commit_and_start(&clock)?;
-            self.order.progress.step(Step::Sending { done: self.answered, total });
+            if self.queue.is_empty() && self.rest_from.is_some() && !self.stopping {
+                // The commit has sealed the parts of a batch.
+                continue;
+            }
+            self.order.progress.step(Step::Sending { done: self.answered, total: self.total });
             if self.flying.is_empty() && self.finished.is_empty() && (self.stopping || self.queue.is_empty()) {
                 break;
             }
@@ -232,7 +233,11 @@ impl<T: Target> Coordinator<'_, T> {
         }
         let finished = std::mem::take(&mut self.finished);
         self.waiting_since = None;
+        let parts: usize = finished.iter().map(|one| one.verdict.parts().len()).sum();
+        let grows_from = if parts > 0 { Some(self.order.ledger.next_ordinal(self.order.file.id)?) } else { None };
         let admission = self.depart(&finished, &due, at)?;
+        self.rest_from = self.rest_from.or(grows_from);
+        self.total += parts as u64;
         self.is_open = admission.is_open;
         self.not_before = admission.look_again.map(|wait| now + micros(wait));
         for (place, (ordinal, id)) in due.into_iter().enumerate() {
@@ -299,7 +304,8 @@ impl<T: Target> Coordinator<'_, T> {
             sealed: batch.sealed.clone(),
             departure,
             has_key: self.order.job.target.idempotency.is_some(),
-            spool: self.order.spool.clone(),
+            origin: batch.origin,
+            payload: self.order.payload.clone(),
             target: self.order.target.clone(),
             reader: self.reader.clone(),
             clock: clock.clone(),
@@ -326,7 +332,7 @@ impl<T: Target> Coordinator<'_, T> {
             }
             AttemptOutcome::Failed(failure) => (self.after_failure(id, at, &reply, failure)?, failure.message.clone()),
         };
-        if matches!(verdict, Verdict::Answered(_)) {
+        if matches!(verdict, Verdict::Answered(_) | Verdict::Split(..)) {
             self.answered += 1;
         }
         if !matches!(verdict, Verdict::NotTaken(Some(_)) | Verdict::Unknown(Some(_))) {
@@ -336,19 +342,6 @@ impl<T: Target> Coordinator<'_, T> {
         }
         self.finished.push(Finished { batch: id, finished_at: at, status, note, verdict });
         Ok(())
-    }
-
-    /// What an operator sees of an answer that did not accept everything: what is odd about it, and how it begins.
-    fn remark(&self, id: BatchId, reply: &Result<Reply, SendError>, answered: &Answered) -> String {
-        if answered.fates.iter().all(Fate::is_accepted) {
-            return answered.remark.clone().unwrap_or_default();
-        }
-        if let Some(remark) = &answered.remark {
-            let ordinal = self.batches[&id].sealed.ordinal;
-            tracing::warn!("{}: batch {ordinal}: {remark}", self.place());
-        }
-        let reply = reply.as_ref().map(|reply| long_excerpt(&reply.body)).unwrap_or_default();
-        answered.remark.iter().cloned().chain([reply]).collect::<Vec<_>>().join("; ")
     }
 
     /// The connection was shut before its place came: no attempt of the batch is used up.
@@ -429,7 +422,7 @@ impl<T: Target> Coordinator<'_, T> {
                 self.fault = Some(self.stopped(failure));
                 verdict(known, None)
             }
-            Decision::Refused => Verdict::Answered(self.refuse_all(id, reply)?),
+            Decision::Refused => self.refused(id, reply)?,
         })
     }
 
@@ -473,35 +466,6 @@ impl<T: Target> Coordinator<'_, T> {
     fn place(&self) -> String {
         let name = shown_name(&self.order.file.name);
         format!("{}: {name}: {}{}", self.order.job.name, self.order.connection.base_url, self.order.job.target.path)
-    }
-
-    fn refuse_all(&self, id: BatchId, reply: &Result<Reply, SendError>) -> Result<Answers, RunError> {
-        let (code, message) = match reply {
-            Ok(reply) => self.reader.refusal(reply),
-            Err(error) => ("refused".to_owned(), error.to_string()),
-        };
-        let records = self.batches[&id].sealed.records as usize;
-        self.answers(id, &vec![Fate::Refused { code, message }; records])
-    }
-
-    /// The fates as the ledger takes them, with the raw row of every refused record.
-    fn answers(&self, id: BatchId, fates: &[Fate]) -> Result<Answers, RunError> {
-        if fates.iter().all(|fate| *fate == Fate::ACCEPTED) {
-            return Ok(Answers::AllAccepted);
-        }
-        let first = self.batches[&id].sealed.first_record;
-        let mut refused = Vec::new();
-        for (position, fate) in (0..).zip(fates) {
-            if let Fate::Refused { code, message } = fate {
-                let entry = IndexEntry::read_at(&self.order.index, first + position).map_err(RunError::Spool)?;
-                let mut raw = vec![0; entry.length as usize];
-                self.order.landed.read_exact_at(&mut raw, entry.byte).map_err(RunError::Spool)?;
-                let (code, message) = (code.clone(), message.clone());
-                let masked = self.order.hides.then(|| "(not shown: it may hold personal data)".to_owned());
-                refused.push(RefusedRecord { position, row: entry.row, byte: entry.byte, code, message, raw, masked });
-            }
-        }
-        Ok(Answers::Each(fates.to_vec(), refused))
     }
 }
 

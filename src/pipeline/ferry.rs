@@ -15,6 +15,7 @@ use super::key::KeySeed;
 use super::known::{settled_states, too_many_changes};
 use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
+use super::payload::Payload;
 use super::remote_thread::RemoteThread;
 use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
 use crate::config::project::Pinned;
@@ -26,6 +27,7 @@ use crate::domain::reject::{FileFault, RejectCode};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
 use crate::ledger::state::States;
+use crate::mapping::envelope::Envelope;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::{self, Facts};
 use crate::ports::{RemoteFile, Target};
@@ -420,12 +422,14 @@ impl<'a, T: Target> Ferry<'a, T> {
     /// Sends what is sealed and settles the books of the file.
     async fn deliver(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        if !artifacts.spool.exists() || !artifacts.index.exists() {
+        let first = self.ledger.needs_first_spool(file.id)?;
+        if first && ![&artifacts.spool, &artifacts.index, &artifacts.lengths].iter().all(|path| path.exists()) {
             // Somebody removed them: the same mapping makes the same bytes, and the seals prove it.
             self.convert(file, &artifacts)?;
             self.seal(file, &artifacts)?;
         }
-        let open = |path: &Path| File::open(path).map_err(RunError::Spool);
+        let envelope = Envelope::new(&self.batch, self.spec.output.format);
+        let payload = Payload::open(&artifacts, first, envelope).map_err(RunError::Spool)?;
         let delivery = Delivery {
             job: &self.order.job,
             connection: &self.order.connection,
@@ -436,9 +440,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             clock: self.ports.clock.as_ref(),
             progress: self.ports.progress.as_ref(),
             stop: self.ports.stop.clone(),
-            spool: Arc::new(open(&artifacts.spool)?),
-            index: open(&artifacts.index)?,
-            landed: open(&artifacts.landed)?,
+            payload: Arc::new(payload),
             hides: self.spec.fields.iter().any(|field| field.pii.is_some()),
             answered_before: file.records.accepted + file.records.refused > 0,
         };
@@ -470,8 +472,12 @@ impl<'a, T: Target> Ferry<'a, T> {
         if let Err(imbalance) = self.ledger.settle(self.lease, file.id, self.ports.clock.now(), states)? {
             return Err(RunError::Imbalance { law: imbalance.law, message: imbalance.message });
         }
-        if self.reread(file)?.records.unanswered == 0 {
+        let records = self.reread(file)?.records;
+        if records.unanswered == 0 {
             artifacts.remove_payload();
+            if records.refused == 0 {
+                artifacts.remove_second();
+            }
         }
         Ok(())
     }

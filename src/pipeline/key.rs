@@ -37,6 +37,13 @@ impl KeySeed {
     }
 }
 
+/// The key of a batch of some records of another: `first` is the position of its first record in the parent, `resend` counts
+/// the resends of the parent and is 0 for the parts of a split. A repeat derives the same key.
+pub fn derived(parent: &IdempotencyKey, first: u64, resend: u64) -> IdempotencyKey {
+    let text = format!("{}\0{first}\0{resend}", parent.0);
+    IdempotencyKey(Uuid::new_v5(&NAMESPACE, text.as_bytes()).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +73,21 @@ mod tests {
         for other in &others {
             assert_ne!(*other, base);
         }
+    }
+
+    #[test]
+    fn a_derived_key_depends_on_parent_place_and_resend() {
+        let parent = seed().key(0);
+        let keys = [
+            derived(&parent, 0, 0),
+            derived(&parent, 5, 0),
+            derived(&parent, 0, 1),
+            derived(&seed().key(1), 0, 0),
+            derived(&derived(&parent, 0, 0), 0, 0),
+        ];
+        let different: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len());
+        assert_eq!(keys[0].0, "5e1e25a7-2c3c-54d3-aaa5-a76d3c8e3414");
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct Artifacts {
     pub spool: PathBuf,
     /// One fixed-size entry for each record: where its row is.
     pub index: PathBuf,
+    /// Four bytes for each record: its length in its body.
+    pub lengths: PathBuf,
+    /// Spool, index and lengths of the batches that carry records of others, or rows again.
+    pub second: [PathBuf; 3],
     /// Rejects, until the ledger has them.
     pub rejects: PathBuf,
     /// Ranges and hashes of the bodies, until they are sealed.
@@ -43,6 +47,8 @@ impl Artifacts {
             landed: named("landed"),
             spool: named("spool"),
             index: named("index"),
+            lengths: named("lengths"),
+            second: ["spool2", "index2", "lengths2"].map(named),
             rejects: named("rejects"),
             batches: named("batches"),
             states: named("states"),
@@ -51,7 +57,16 @@ impl Artifacts {
 
     /// Removes what is not needed once every record has its final fate; the landed file stays for replay and audit.
     pub fn remove_payload(&self) {
-        for path in [&self.spool, &self.index, &self.rejects, &self.batches, &self.states] {
+        Self::remove(&[&self.spool, &self.index, &self.lengths, &self.rejects, &self.batches, &self.states]);
+    }
+
+    /// Removes what only a resend of refused records would need.
+    pub fn remove_second(&self) {
+        Self::remove(&self.second.each_ref());
+    }
+
+    fn remove(paths: &[&PathBuf]) {
+        for path in paths {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -103,7 +118,9 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
     };
     let mut batches = BufWriter::with_capacity(1 << 16, create(&artifacts.batches)?);
     let mut keep = |batch| write_batch(&mut batches, &batch);
-    let mut batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
+    let mut lengths = BufWriter::with_capacity(1 << 16, create(&artifacts.lengths)?);
+    let batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
+    let mut batcher = batcher.with_lengths(&mut lengths);
     let mut states = match order.known.filter(|_| order.spec.changes.is_some()) {
         Some((ledger, job)) => Some(LedgerStates::new(ledger, job, create(&artifacts.states)?)),
         None => None,
@@ -123,10 +140,11 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
     }
     rejects.flush()?;
     batches.flush()?;
-    let index = index.into_inner()?;
+    let (index, lengths) = (index.into_inner()?, lengths.into_inner()?);
     // The ledger will say that these bytes exist; after a power cut they must.
     spool.sync_data()?;
     index.sync_data()?;
+    lengths.sync_data()?;
     Ok(converted)
 }
 

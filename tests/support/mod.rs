@@ -1,6 +1,7 @@
 //! A stage for scenarios: a project in a folder of its own, the real binary, a real sshd, a scriptable HTTP target.
 #![allow(dead_code, reason = "every test file uses another part of the stage")]
 
+pub mod dice;
 pub mod sshd;
 pub mod target;
 

@@ -1,20 +1,16 @@
 //! One request under way: it waits for its place in the stream, reads its body as sealed, and comes back with what it came to.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::domain::delivery::{AttemptOutcome, Failure, FailureKind, SealedBatch};
+use crate::domain::delivery::{AttemptOutcome, BatchOrigin, Failure, FailureKind, SealedBatch};
 use crate::ledger::row::BatchId;
 use crate::pipeline::RunError;
 use crate::pipeline::answer::AnswerReader;
-use crate::pipeline::land::hex;
+use crate::pipeline::payload::Payload;
 use crate::ports::{BatchRequest, Clock, Reply, SendError, Target};
 
 /// Raised when nothing more may leave: a request that still waits for its place comes back unsent.
@@ -53,7 +49,8 @@ pub(super) struct Flight<T> {
     pub(super) sealed: SealedBatch,
     pub(super) departure: Instant,
     pub(super) has_key: bool,
-    pub(super) spool: Arc<File>,
+    pub(super) origin: BatchOrigin,
+    pub(super) payload: Arc<Payload>,
     pub(super) target: Arc<T>,
     pub(super) reader: Arc<AnswerReader>,
     pub(super) clock: Arc<dyn Clock>,
@@ -65,14 +62,14 @@ pub(super) struct Flight<T> {
 impl<T: Target> Flight<T> {
     /// Sends the batch once.
     pub(super) async fn fly(self) -> Result<Landing, RunError> {
-        let Self { id, sealed, departure, has_key, spool, target, reader, clock, barrier, raised } = self;
+        let Self { id, sealed, departure, has_key, origin, payload, target, reader, clock, barrier, raised } = self;
         if departure > Instant::now() {
             tokio::time::sleep_until(departure).await;
             if barrier.raised() != raised {
                 return Ok(Landing { id, at: clock.now(), flown: Flown::HeldBack });
             }
         }
-        let body = read_body(&spool, &sealed)?;
+        let body = payload.body(origin, &sealed)?;
         let key = has_key.then(|| sealed.key.clone());
         let reply = target.send(BatchRequest { body: body.clone(), key }).await;
         let outcome = match &reply {
@@ -93,14 +90,4 @@ impl<T: Target> Flight<T> {
 
 fn failed(kind: FailureKind, message: &str) -> AttemptOutcome {
     AttemptOutcome::Failed(Failure { kind, message: message.to_owned(), retry_after_ms: None })
-}
-
-/// The body exactly as sealed; a spool that was touched is never sent.
-fn read_body(spool: &File, sealed: &SealedBatch) -> Result<Bytes, RunError> {
-    let mut body = vec![0; sealed.body_length as usize];
-    spool.read_exact_at(&mut body, sealed.spool_offset).map_err(RunError::Spool)?;
-    if hex(&Sha256::digest(&body)).as_str() != sealed.body_sha256.as_str() {
-        return Err(RunError::Internal("the payload spool is not what was sealed; nothing more was sent".to_owned()));
-    }
-    Ok(Bytes::from(body))
 }

@@ -1,0 +1,159 @@
+//! The bodies of a file's batches and where their records come from: the payload spool that mapping wrote, and a second one
+//! that grows by the batches which carry records of others.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::RunError;
+use super::convert::IndexEntry;
+use super::key::derived;
+use super::land::hex;
+use super::mapped::Artifacts;
+use crate::domain::delivery::{BatchOrigin, SealedBatch};
+use crate::ledger::row::{Part, SecondBody};
+use crate::mapping::envelope::Envelope;
+
+/// Bodies, back to back, with the place and the length of each record.
+struct Store {
+    spool: File,
+    index: File,
+    lengths: File,
+}
+
+/// The payload of one file.
+pub struct Payload {
+    /// As it was mapped first; `None` when nothing of it is needed.
+    first: Option<Store>,
+    second: OnceLock<Store>,
+    second_paths: [PathBuf; 3],
+    /// The file as it came.
+    landed: File,
+    envelope: Envelope,
+}
+
+impl Payload {
+    /// Opens what is there; `first` says whether the bodies of the file itself are needed.
+    pub fn open(artifacts: &Artifacts, first: bool, envelope: Envelope) -> io::Result<Self> {
+        let first = match first {
+            true => Some(Store {
+                spool: File::open(&artifacts.spool)?,
+                index: File::open(&artifacts.index)?,
+                lengths: File::open(&artifacts.lengths)?,
+            }),
+            false => None,
+        };
+        let there = artifacts.second.iter().all(|path| path.exists());
+        let second = OnceLock::new();
+        if there {
+            let _ = second.set(Store::grow(&artifacts.second)?);
+        }
+        let second_paths = artifacts.second.clone();
+        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelope })
+    }
+
+    fn store(&self, origin: BatchOrigin) -> io::Result<&Store> {
+        let store = if origin == BatchOrigin::File { self.first.as_ref() } else { self.second.get() };
+        store.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the payload spool of the run is gone"))
+    }
+
+    /// The body exactly as sealed; a spool that was touched is never sent.
+    pub fn body(&self, origin: BatchOrigin, sealed: &SealedBatch) -> Result<Bytes, RunError> {
+        let mut body = vec![0; sealed.body_length as usize];
+        let store = self.store(origin).map_err(RunError::Spool)?;
+        store.spool.read_exact_at(&mut body, sealed.spool_offset).map_err(RunError::Spool)?;
+        if hex(&Sha256::digest(&body)).as_str() != sealed.body_sha256.as_str() {
+            return Err(RunError::Internal(
+                "the payload spool is not what was sealed; nothing more was sent".to_owned(),
+            ));
+        }
+        Ok(Bytes::from(body))
+    }
+
+    /// Where the rows of a record are, and their bytes.
+    pub fn rows(&self, origin: BatchOrigin, sealed: &SealedBatch, position: u64) -> io::Result<(IndexEntry, Vec<u8>)> {
+        let entry = IndexEntry::read_at(&self.store(origin)?.index, sealed.first_record + position)?;
+        let mut raw = vec![0; entry.length as usize];
+        self.landed.read_exact_at(&mut raw, entry.byte)?;
+        Ok((entry, raw))
+    }
+
+    /// Makes a body of some records of a batch in the second spool. It is on disk before this returns, so that it may be
+    /// sealed; a body that never is does no harm.
+    pub fn part(
+        &self,
+        origin: BatchOrigin,
+        parent: &SealedBatch,
+        positions: Vec<u64>,
+        resend: u64,
+    ) -> Result<Part, RunError> {
+        let body = self.body(origin, parent)?;
+        let strange = || RunError::Internal("a body does not hold the records that were sealed with it".to_owned());
+        let store = self.store(origin).map_err(RunError::Spool)?;
+        let lengths = store.lengths_of(parent).map_err(RunError::Spool)?;
+        let records = self.envelope.records(&body, &lengths).ok_or_else(strange)?;
+        let (mut picked, mut entries, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        for &position in &positions {
+            let record = usize::try_from(position).ok().and_then(|at| records.get(at)).ok_or_else(strange)?;
+            picked.push(*record);
+            sizes.push(record.len() as u32);
+            entries.push(IndexEntry::read_at(&store.index, parent.first_record + position).map_err(RunError::Spool)?);
+        }
+        let body = self.envelope.body(&picked);
+        let key = derived(&parent.key, positions.first().copied().unwrap_or(0), resend);
+        let body = self.add(&body, &entries, &sizes).map_err(RunError::Spool)?;
+        Ok(Part { positions, body, key })
+    }
+
+    /// Adds a body of records that were mapped anew.
+    pub fn add(&self, body: &[u8], entries: &[IndexEntry], sizes: &[u32]) -> io::Result<SecondBody> {
+        let second = match self.second.get() {
+            Some(second) => second,
+            None => {
+                let grown = Store::grow(&self.second_paths)?;
+                self.second.get_or_init(|| grown)
+            }
+        };
+        second.append(body, entries, sizes)
+    }
+}
+
+impl Store {
+    /// Opens a store that grows, making it where it is missing.
+    fn grow([spool, index, lengths]: &[PathBuf; 3]) -> io::Result<Self> {
+        let open =
+            |path: &PathBuf| File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        Ok(Self { spool: open(spool)?, index: open(index)?, lengths: open(lengths)? })
+    }
+
+    fn lengths_of(&self, batch: &SealedBatch) -> io::Result<Vec<u32>> {
+        let mut bytes = vec![0; batch.records as usize * 4];
+        self.lengths.read_exact_at(&mut bytes, batch.first_record * 4)?;
+        let words = bytes.chunks_exact(4).filter_map(|word| word.try_into().ok());
+        Ok(words.map(u32::from_le_bytes).collect())
+    }
+
+    /// Adds a body behind everything that is there, also behind what a crash left.
+    fn append(&self, body: &[u8], entries: &[IndexEntry], sizes: &[u32]) -> io::Result<SecondBody> {
+        const ENTRY: u64 = IndexEntry::SIZE as u64;
+        let spool_offset = self.spool.metadata()?.len();
+        let (index, lengths) = (self.index.metadata()?.len(), self.lengths.metadata()?.len());
+        let first_record = index.div_ceil(ENTRY).max(lengths.div_ceil(4));
+        self.spool.write_all_at(body, spool_offset)?;
+        let entries: Vec<u8> = entries.iter().flat_map(IndexEntry::bytes).collect();
+        self.index.write_all_at(&entries, first_record * ENTRY)?;
+        let records = sizes.len() as u64;
+        let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+        self.lengths.write_all_at(&sizes, first_record * 4)?;
+        for file in [&self.spool, &self.index, &self.lengths] {
+            file.sync_data()?;
+        }
+        let (body_length, body_sha256) = (body.len() as u64, hex(&Sha256::digest(body)));
+        Ok(SecondBody { first_record, records, spool_offset, body_length, body_sha256 })
+    }
+}
