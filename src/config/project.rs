@@ -12,6 +12,7 @@ use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
 use super::secret::{SecretSource, Secrets};
+use super::source;
 use super::tree::{At, Sink, Table};
 use super::words::File;
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
@@ -297,7 +298,7 @@ pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Co
     if loading.problems.errors() > 0 {
         return Err(loading.problems);
     }
-    let named = read.into_iter().filter(|(name, _)| name != job::HERE);
+    let named = read.into_iter().filter(|(name, _)| name != source::HERE);
     Ok(named.filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
 }
 
@@ -356,10 +357,10 @@ impl<'p> Loading<'p> {
         }
         // A source without a connection has its `folder` in the project, unless that is absolute.
         let path = self.project.root.clone();
-        let (name, kind) = (ConnectionName::new(job::HERE), ConnectionKind::Folder { path });
+        let (name, kind) = (ConnectionName::new(source::HERE), ConnectionKind::Folder { path });
         let here = Connection { name, kind };
         let kind = Some("folder".to_owned());
-        read.insert(job::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
+        read.insert(source::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
         read
     }
 
@@ -414,7 +415,8 @@ impl<'p> Loading<'p> {
         let mut source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
         let is_absolute =
             read.job.as_ref().is_some_and(|job| job.source.folder.fill(Default::default(), "").starts_with('/'));
-        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == job::HERE), is_absolute) {
+        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == source::HERE), is_absolute)
+        {
             here.kind = ConnectionKind::Folder { path: PathBuf::from("/") };
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);

@@ -51,6 +51,15 @@ pub fn size(value: &Value<'_>) -> Option<u64> {
     parsed
 }
 
+/// `"90s"` as a command line has it.
+///
+/// # Errors
+/// What a duration looks like.
+pub fn duration_of(text: &str) -> Result<Duration, String> {
+    let example = || "a number and a unit (ms, s, m, h, d), for example `2h`".to_owned();
+    with_unit(text, DURATIONS).map(Duration::from_millis).ok_or_else(example)
+}
+
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = (text[..end].parse::<u64>().ok()?, text[end..].trim_start());

@@ -10,3 +10,4 @@ pub mod reconcile;
 pub mod reference;
 pub mod reject;
 pub mod run;
+pub mod source;

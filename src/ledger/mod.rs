@@ -7,6 +7,7 @@
 //! **Laws.** Laws 1 to 3 are CHECK constraints of the file rows, so no committed state breaks them; `settle` proves
 //! the sums over batches and rejects as well.
 
+mod arrival;
 pub mod audit;
 mod batch;
 mod book;

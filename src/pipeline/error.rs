@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::collect::Listing;
-use crate::domain::file::shown_name;
-use crate::domain::job::Job;
 use crate::domain::name::{JobName, RunId};
 use crate::ledger::LedgerError;
 use crate::ledger::row::{RunFault, RunLease};
@@ -144,22 +141,4 @@ pub(super) fn reserve_of_disk(data: &Path) -> Result<(), RunError> {
         return Ok(());
     }
     Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
-}
-
-/// What was looked for and what is there instead.
-pub(super) fn looked_for(listing: &Listing, there: usize, job: &Job) -> String {
-    let names =
-        |names: &[Vec<u8>]| names.iter().map(|name| format!("`{}`", shown_name(name))).collect::<Vec<_>>().join(", ");
-    let mut text = match (there, job.source.at_least) {
-        (0, _) => format!("{}: no file matches `{}`", job.name, listing.looked_for),
-        (there, wanted) => format!("{}: {there} of at least {wanted} files match `{}`", job.name, listing.looked_for),
-    };
-    if !listing.not_ready.is_empty() {
-        text.push_str(&format!("; not ready yet: {}", names(&listing.not_ready)));
-    } else if !listing.nearest.is_empty() {
-        text.push_str(&format!("; nearest names there: {}", names(&listing.nearest)));
-    } else {
-        text.push_str("; no other file is there");
-    }
-    text
 }

@@ -10,9 +10,10 @@ use super::convert::reject_file::{read_first_number, read_number, read_reject, r
 use super::convert::{ConvertInput, Converted, KnownStates, Sinks, SpooledBatch, convert_to};
 use super::known::LedgerStates;
 use crate::domain::control::Previous;
-use crate::domain::job::{BatchRule, EmptyFile};
+use crate::domain::job::BatchRule;
 use crate::domain::name::{JobName, Sha256Hex};
 use crate::domain::reject::Reject;
+use crate::domain::source::EmptyFile;
 use crate::ledger::Ledger;
 use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
