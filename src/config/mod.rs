@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod catalogue;
+pub mod columns;
 mod condition;
 mod connections;
 pub mod diagnostic;

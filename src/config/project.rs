@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::SeenFile;
 use super::connections::{self, ReadConnection};
 use super::diagnostic::Problems;
 use super::inline_test::{InlineTest, Sample};
@@ -113,16 +114,22 @@ impl Pinned {
     /// Compiles the mapping as it was.
     pub fn compile(&self) -> Result<MappingSpec, Problems> {
         let mut texts = Texts { root: None, read: self.lookups.clone() };
-        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
+        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts, &|_| None);
         read.spec.filter(|_| problems.errors() == 0).ok_or(problems)
     }
 }
 
 /// Compiles the text of a mapping.
-fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (ReadMapping, Problems) {
+fn compile_mapping(
+    path: &str,
+    text: &str,
+    name: &str,
+    texts: &mut Texts<'_>,
+    seen: &dyn Fn(&MappingSpec) -> Option<SeenFile>,
+) -> (ReadMapping, Problems) {
     let sink = Sink::new(path, text);
     let tree = sink.parse();
-    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts);
+    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts, seen);
     read.spec = read.spec.filter(|_| sink.is_clean());
     (read, sink.finish())
 }
@@ -174,6 +181,17 @@ impl Project {
     /// Names of the mappings, from their files.
     pub fn mapping_names(&self) -> Vec<String> {
         stems(&self.root.join(&self.mappings))
+    }
+
+    /// The jobs that name a mapping, whatever else is wrong with them.
+    pub fn jobs_with(&self, mapping: &str) -> Vec<String> {
+        let names = |job: &String| {
+            let text = fs::read_to_string(self.root.join(self.job_path(job))).unwrap_or_default();
+            let table = text.parse::<toml::Table>().ok();
+            let named = table.as_ref().and_then(|table| table.get("job")?.get("mapping")?.as_str());
+            named == Some(mapping)
+        };
+        self.job_names().into_iter().filter(names).collect()
     }
 
     fn job_path(&self, name: &str) -> String {
@@ -280,7 +298,7 @@ pub fn compile_text(
     let files = text.lines().filter(|line| line.trim_start().starts_with("file")).filter_map(named);
     let read = files.filter_map(|file| lookups(&file).map(|text| (file, text))).collect();
     let mut texts = Texts { root: Some(root), read };
-    let (read, problems) = compile_mapping(path, text, name, &mut texts);
+    let (read, problems) = compile_mapping(path, text, name, &mut texts, &|_| None);
     let pinned = Pinned { name: name.to_owned(), path: path.to_owned(), text: text.to_owned(), lookups: texts.read };
     let ReadMapping { spec, sample, tests } = read;
     match spec {
@@ -302,10 +320,13 @@ pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Co
     Ok(named.filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
 }
 
-/// Every mistake of every file, at once. With `paths` only what stands in those files.
-pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool) -> Problems {
+/// The header of the file that a mapping was last used on, by the mapping's name.
+pub type Seen<'a> = dyn Fn(&str, &MappingSpec) -> Option<SeenFile> + 'a;
+
+/// Every mistake of every file, at once. With `paths` only what stands in those files. Columns are compared with what `seen` gives.
+pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool, seen: &Seen<'_>) -> Problems {
     let (project, problems) = Project::read(root);
-    let mut loading = Loading { project: &project, problems };
+    let mut loading = Loading { project: &project, problems, seen };
     let read = loading.connections(None);
     let mut used = BTreeSet::new();
     for name in project.job_names() {
@@ -336,11 +357,13 @@ type Parts = (Job, MappingSpec, Pinned, BTreeMap<ConnectionName, Connection>);
 struct Loading<'p> {
     project: &'p Project,
     problems: Problems,
+    seen: &'p Seen<'p>,
 }
 
 impl<'p> Loading<'p> {
     fn new(project: &'p Project) -> Self {
-        Self { project, problems: Problems::default() }
+        // A run compares with the file itself, and what an analyst prepares for tomorrow stops nothing today.
+        Self { project, problems: Problems::default(), seen: &|_, _| None }
     }
 
     fn connections(&mut self, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
@@ -376,7 +399,7 @@ impl<'p> Loading<'p> {
             }
         };
         let mut texts = Texts { root: Some(&self.project.root), read: BTreeMap::new() };
-        let (read, problems) = compile_mapping(&path, &text, name, &mut texts);
+        let (read, problems) = compile_mapping(&path, &text, name, &mut texts, &|spec| (self.seen)(name, spec));
         self.problems.merge(problems);
         let pinned = Pinned { name: name.to_owned(), path, text, lookups: texts.read };
         let ReadMapping { spec, sample, tests } = read;

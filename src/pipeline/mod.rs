@@ -21,6 +21,7 @@ pub mod payload;
 pub mod problem;
 pub mod remote_thread;
 mod search;
+pub mod seen;
 pub mod split;
 pub mod stop;
 pub mod trial;
