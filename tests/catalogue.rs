@@ -87,6 +87,10 @@ fn cases() -> Vec<(&'static str, Change)> {
         ),
         ("NF150", Job("files = \"*.csv\"", "files = \"*.csv\"\nsequence = { on_gap = \"wait\" }")),
         (
+            "NF145",
+            Job("path = \"/in\"", "path = \"/in\"\n\n[[measures]]\ntitle = \"Orders\"\nsum = \"id\"\n\n[target.x]"),
+        ),
+        (
             "NF190",
             Job(
                 "[target]",

@@ -18,11 +18,12 @@ use crate::config::project::{LoadError, LoadedJob, load_job};
 use crate::config::secret::Secrets;
 use crate::config::unit::duration_of;
 use crate::domain::job::{Connection, ConnectionKind, HttpConnection};
+use crate::domain::measure::sum_lines;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
 use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Patience, Place, Ports, RunError, RunFailure, dry_run};
 use crate::ports::{Clock as _, Remote};
-use crate::report::document::{ErrorDocument, RunDocument};
+use crate::report::document::{ErrorDocument, RunDocument, summed};
 use crate::report::reconciliation::Reconciliation;
 use crate::schedule::business_date;
 
@@ -243,7 +244,8 @@ fn print_run(
     let row = row.ok_or_else(|| Failure::new(Exit::FAILED, "ledger", format!("run {id} is not in the ledger")))?;
     if ending.json {
         let files = ledger.files(id).map_err(|error| ledger_failure(&error))?;
-        print_json(&RunDocument::of(&row, &files))?;
+        let measures = ledger.run_measures(&row.id).map_err(|error| ledger_failure(&error))?;
+        print_json(&RunDocument::of(&row, &files, &summed(measures)))?;
     } else {
         print(&reconcile::text(&prepared.context, ledger, &row)?);
     }
@@ -278,7 +280,7 @@ fn dry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure
     bar.finish();
     let tried = tried.map_err(|error| failure_of(&error))?;
     if args.json {
-        print_json(&RunDocument::of_dry_run(&tried.run, &tried.files))?;
+        print_json(&RunDocument::of_dry_run(&tried.run, &tried.files, &sum_lines(tried.measures.clone())))?;
     } else {
         let (files, causes) = (&tried.files, &tried.causes);
         let playbook = &prepared.loaded.job.playbook;

@@ -233,6 +233,12 @@ pub const ENTRIES: &[Entry] = &[
         next: "Add `{ name = \"FIELD\", pos = \"from-to\" }` to `[output] columns`, or remove the field.",
     },
     Entry {
+        code: "NF145",
+        title: "a measure that cannot be added up",
+        means: "A measure counts records, or adds up a field that is a number, apart for each value of one other field.",
+        next: "Write `count = true`, or `sum = \"FIELD\"` with a field of `type = \"number\"` or `\"integer\"`.",
+    },
+    Entry {
         code: "NF150",
         title: "the names have no such part",
         means: "A rule needs a number, or a named group, that the pattern of the names does not have.",

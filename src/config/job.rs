@@ -4,6 +4,7 @@ use serde_json_path::JsonPath;
 use toml::de::DeValue;
 
 use super::connections::check_header;
+use super::reconcile::{self, ReadMeasure, ReadReconcile};
 use super::source;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
@@ -26,6 +27,10 @@ pub struct ReadJob {
     pub source: Option<At<String>>,
     /// `[target] connection`.
     pub target: Option<At<String>>,
+    /// `[reconcile]`.
+    pub reconcile: ReadReconcile,
+    /// `[[measures]]`.
+    pub measures: Vec<ReadMeasure>,
 }
 
 /// Reads a job; `stem` is the name of its file without `.toml`.
@@ -39,9 +44,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
     let (source, source_place) = source_table.map(source::read).unwrap_or_default();
     let target_table = root.required("target").and_then(|value| value.table("target"));
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
-    if let Some(reconcile) = root.table("reconcile") {
-        reconcile.end();
-    }
+    let (reconcile, measures) = reconcile::read(&root);
     let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
     root.end();
     let job = (|| {
@@ -55,11 +58,13 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
             cron: schedule.cron,
             source: source?,
             target: target?,
+            reconcile: reconcile.rule.clone(),
+            measures: measures.iter().map(|read| read.measure.clone()).collect(),
             playbook,
         })
     })();
     let _ = sink;
-    ReadJob { job, mapping, source: source_place, target: target_place }
+    ReadJob { job, mapping, source: source_place, target: target_place, reconcile, measures }
 }
 
 type Head = (Option<At<String>>, Option<String>, Option<At<String>>);

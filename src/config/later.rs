@@ -45,8 +45,6 @@ const NOT_ACTED_ON: &[&str] = &[
     "schedule.quiet_alert",
     "schedule.after_job",
     "alerts",
-    "reconcile.key",
-    "reconcile.sign_off",
     "reconcile.on_break",
     // connections
     "*.keepalive",
@@ -55,7 +53,6 @@ const NOT_ACTED_ON: &[&str] = &[
 const CHANGES_WHAT_IS_SENT: &[&str] = &[
     // jobs
     "format",
-    "measures",
     "reconcile.ask_target",
     "target.acknowledgement",
     "source.kind",

@@ -22,6 +22,7 @@ mod output;
 pub mod project;
 pub mod propose;
 mod recipe;
+mod reconcile;
 pub mod render;
 mod rules;
 pub mod schema;

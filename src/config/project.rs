@@ -12,6 +12,7 @@ use super::diagnostic::Problems;
 use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
+use super::reconcile;
 use super::secret::{SecretSource, Secrets};
 use super::source;
 use super::tree::{At, Sink, Table};
@@ -444,6 +445,7 @@ impl<'p> Loading<'p> {
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
         let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
+        reconcile::check(sink, &spec, &read.reconcile, &read.measures);
         check_output(sink, &spec, read.target.as_ref());
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());

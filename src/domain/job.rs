@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::measure::Measure;
 use super::name::{ConnectionName, JobName, MappingName};
 use super::pace::Rate;
 use super::run::words;
@@ -26,8 +27,33 @@ pub struct Job {
     pub source: Source,
     /// Where records go.
     pub target: Target,
+    /// What must add up, and who says that it does.
+    pub reconcile: ReconcileRule,
+    /// `[[measures]]`.
+    pub measures: Vec<Measure>,
     /// What to do about errors, by reject code or `target:CODE`.
     pub playbook: Vec<PlaybookEntry>,
+}
+
+/// `[reconcile]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReconcileRule {
+    /// `key`: the target field that names a record to people; `find` looks for it.
+    pub key: Option<String>,
+    /// `sign_off`.
+    pub sign_off: SignOffRule,
+}
+
+/// `[reconcile] sign_off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignOffRule {
+    /// `false`: a balanced run needs nobody.
+    #[default]
+    Nobody,
+    /// `true`: one person.
+    OnePerson,
+    /// `"two_people"`: one prepares, another reviews.
+    TwoPeople,
 }
 
 /// One `[[playbook]]` entry, shown beside the error it is about.

@@ -4,6 +4,7 @@ pub mod control;
 pub mod delivery;
 pub mod file;
 pub mod job;
+pub mod measure;
 pub mod name;
 pub mod pace;
 pub mod reconcile;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::measure::{insert_file_measures, prove_measures};
 use super::reject::{insert_fault, insert_rejects};
 use super::row::{Earlier, FileId, FileRow, Mapped, RunLease};
 use super::state::{States, keep_states};
@@ -124,6 +125,7 @@ impl Ledger {
         self.write_held(lease, |tx| {
             tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
             insert_rejects(tx, file, rejects)?;
+            insert_file_measures(tx, file, &mapped.measures)?;
             let changed = write_counts(tx, file, mapped, "mapped", None, "'landed', 'mapped'")?;
             one(changed, || format!("file {}", file.0))
         })
@@ -144,6 +146,7 @@ impl Ledger {
             made: 0,
             warnings: Vec::new(),
             controls: Vec::new(),
+            measures: Vec::new(),
             further_faults: Vec::new(),
         };
         let mut counts = mapped.cloned().unwrap_or(nothing);
@@ -307,7 +310,7 @@ fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault
         let message = format!("the file says {rejected} rows rejected, {listed} are listed");
         return Err(LedgerError::Imbalance(Imbalance { law: 1, message }).into());
     }
-    Ok(())
+    prove_measures(connection, file)
 }
 
 pub(super) fn earlier_row(row: &Row<'_>) -> rusqlite::Result<Earlier> {

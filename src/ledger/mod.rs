@@ -14,6 +14,7 @@ mod book;
 mod error;
 mod file;
 mod hold;
+mod measure;
 mod open;
 mod owner;
 pub mod rate;

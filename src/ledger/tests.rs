@@ -79,7 +79,14 @@ impl Scene {
     }
 
     fn finish(&self, lease: &RunLease, batch: BatchId, verdict: Verdict) {
-        let finished = Finished { batch, finished_at: now(), status: Some(200), note: String::new(), verdict };
+        let finished = Finished {
+            batch,
+            finished_at: now(),
+            status: Some(200),
+            note: String::new(),
+            verdict,
+            portions: Vec::new(),
+        };
         self.ledger.advance(lease, &[finished], &[], now()).unwrap();
     }
 }
@@ -96,6 +103,7 @@ fn mapped(made: u64, rejected: u64) -> Mapped {
         made,
         warnings: vec!["a warning".into()],
         controls: Vec::new(),
+        measures: Vec::new(),
         further_faults: Vec::new(),
     }
 }
@@ -109,6 +117,7 @@ fn sealed(batches: u64) -> Vec<SealedBatch> {
         body_length: 100,
         body_sha256: Sha256Hex::new(format!("body {ordinal}")),
         key: IdempotencyKey(format!("key {ordinal}")),
+        amounts: Vec::new(),
     };
     (0..batches).map(batch).collect()
 }
@@ -342,6 +351,7 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
         made: 0,
         warnings: Vec::new(),
         controls: Vec::new(),
+        measures: Vec::new(),
         further_faults: Vec::new(),
     };
     scene.ledger.fail_file(&lease, file.id, &fault, Some(&counted), &mut [reject(2, 10)].into_iter().map(Ok)).unwrap();

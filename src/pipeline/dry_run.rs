@@ -8,15 +8,18 @@ use chrono::{DateTime, Utc};
 use super::collect::{self, Memory};
 use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
+use super::measuring::lines;
 use super::search::judge;
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
 use crate::domain::control::Previous;
 use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
+use crate::domain::measure::MeasureLine;
 use crate::domain::name::RunId;
 use crate::domain::reconcile::worse;
 use crate::domain::reject::{FileFault, Reject};
 use crate::domain::run::{RunState, Trigger};
 use crate::ledger::row::{FileId, FileRow, RunFault, RunRow};
+use crate::mapping::gauge::Gauge;
 use crate::mapping::{self, Facts};
 use crate::ports::RemoteFile;
 
@@ -26,6 +29,8 @@ pub struct DryRun {
     pub run: RunRow,
     /// As files; `made = pending`.
     pub files: Vec<FileRow>,
+    /// What the job's measures add up.
+    pub measures: Vec<MeasureLine>,
     /// Code, side, rows.
     pub causes: Vec<(String, String, u64)>,
     /// The first rejects, for people.
@@ -74,6 +79,7 @@ pub async fn run(
     let mut tried = DryRun {
         run: empty_run(order, now),
         files: Vec::new(),
+        measures: Vec::new(),
         causes: Vec::new(),
         examples: Vec::new(),
         notes: Vec::new(),
@@ -189,6 +195,7 @@ impl DryRun {
         let facts = Facts { file_name: shown_name(&row.name), run: String::new(), business_date: order.business_date };
         let total = row.size;
         let tell = |done| progress.step(Step::Mapping { done, total });
+        let gauge = Gauge::new(&order.job.measures, &order.mapping);
         let map_order = MapOrder {
             spec: &order.mapping,
             facts: &facts,
@@ -197,6 +204,7 @@ impl DryRun {
             progress: &tell,
             previous: &Previous::default(),
             known: None,
+            gauge: gauge.as_ref(),
         };
         let converted = tokio::task::block_in_place(|| map_file(artifacts, &map_order))?;
         (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings.clone());
@@ -210,6 +218,7 @@ impl DryRun {
             self.fail(row, &fault);
             return Ok(());
         }
+        self.measures.extend(lines(&order.job.measures, &converted));
         (row.records.made, row.records.pending) = (converted.made, converted.made);
         row.state = FileState::Mapped;
         self.run.batches += read_batches(&artifacts.batches).map_err(RunError::Spool)?.count() as u64;

@@ -19,6 +19,7 @@ use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
 use super::known::{settled_states, too_many_changes};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
+use super::measuring::{KeptMeasure, Measuring, new_measures, whole_amounts};
 use super::payload::Payload;
 use super::remote_thread::RemoteThread;
 use super::{Order, Ports, RunError, Step, gate};
@@ -26,12 +27,14 @@ use crate::config::project::Pinned;
 use crate::domain::delivery::SealedBatch;
 use crate::domain::file::{FileState, shown_name};
 use crate::domain::job::{BatchRule, Job};
+use crate::domain::measure::Measure;
 use crate::domain::name::Sha256Hex;
 use crate::domain::reject::FileFault;
 use crate::ledger::Ledger;
-use crate::ledger::row::{FileRow, Mapped, RunFault, RunLease, RunRow};
+use crate::ledger::row::{FileMeasure, FileRow, Mapped, RunFault, RunLease, RunRow};
 use crate::ledger::state::States;
 use crate::mapping::envelope::Envelope;
+use crate::mapping::gauge::Gauge;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::{self, Facts};
 use crate::ports::Target;
@@ -43,6 +46,8 @@ struct Kept {
     records: u32,
     bytes: u64,
     wrap: Option<String>,
+    #[serde(default)]
+    measures: Vec<KeptMeasure>,
 }
 
 /// A run under way.
@@ -56,6 +61,9 @@ pub(super) struct Ferry<'a, T> {
     spec: MappingSpec,
     /// The batches the run started with.
     batch: BatchRule,
+    /// The measures the run started with.
+    measures: Vec<Measure>,
+    gauge: Option<Gauge>,
     version: Sha256Hex,
     folder: PathBuf,
     source: Option<Arc<RemoteThread>>,
@@ -79,8 +87,13 @@ impl<'a, T: Target> Ferry<'a, T> {
         let mut run = row()?;
         if run.pinned.is_none() {
             let batch = order.job.target.batch.clone();
-            let kept =
-                Kept { mapping: order.pinned.clone(), records: batch.records, bytes: batch.bytes, wrap: batch.wrap };
+            let kept = Kept {
+                mapping: order.pinned.clone(),
+                records: batch.records,
+                bytes: batch.bytes,
+                wrap: batch.wrap,
+                measures: order.job.measures.iter().map(KeptMeasure::from).collect(),
+            };
             let kept = serde_json::to_string(&kept).map_err(|error| RunError::Internal(error.to_string()))?;
             let version = mapping::version(&order.mapping, &order.job.target.batch);
             ledger.pin(lease, &version, &kept)?;
@@ -90,6 +103,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             .map_err(|error| RunError::Pinned(error.to_string()))?;
         let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
         let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
+        let measures: Vec<Measure> = kept.measures.into_iter().map(Measure::from).collect();
+        let gauge = Gauge::new(&measures, &spec);
         let version = run.mapping_version.clone().ok_or_else(|| RunError::Pinned("it has no version".to_owned()))?;
         ledger.recover_attempts(lease, ports.clock.now())?;
         let folder = collect::run_folder(&order.data, lease.run.as_str()).map_err(RunError::Spool)?;
@@ -101,6 +116,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             run,
             spec,
             batch,
+            measures,
+            gauge,
             version,
             folder,
             source: None,
@@ -220,6 +237,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             progress: &tell,
             previous: &previous,
             known: Some((self.ledger, &self.order.job.name)),
+            gauge: self.gauge.as_ref(),
         };
         tokio::task::block_in_place(|| map_file(artifacts, &order))
     }
@@ -227,13 +245,15 @@ impl<'a, T: Target> Ferry<'a, T> {
     /// Maps, passes the gate and seals; nothing has been sent before the last line. A repeat makes the same batches.
     fn map_and_seal(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        let converted = self.convert(file, &artifacts)?;
+        let mut converted = self.convert(file, &artifacts)?;
         let fault = converted.fault.clone().or_else(|| gate::check(&converted, &self.spec.limits));
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
         let held = self.why_held(file, &converted)?;
-        let mapped = counted(converted);
+        let slots = std::mem::take(&mut converted.measures);
+        let mut mapped = counted(converted);
+        mapped.measures = new_measures(&self.measures, &slots);
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
         if let Some(reason) = held {
@@ -267,7 +287,9 @@ impl<'a, T: Target> Ferry<'a, T> {
             facts: mapping::key_facts(&self.spec, &self.facts(file)),
         };
         let batches = read_batches(&artifacts.batches).map_err(RunError::Spool)?;
-        let mut sealed = (0..).zip(batches).map(|(ordinal, batch)| batch.map(|batch| sealed(&seed, ordinal, batch)));
+        let measures = self.ledger.file_measures(file.id)?;
+        let mut sealed =
+            (0..).zip(batches).map(|(ordinal, batch)| batch.map(|batch| sealed(&seed, ordinal, batch, &measures)));
         self.ledger.seal(self.lease, file.id, &mut sealed)?;
         let _ = std::fs::remove_file(&artifacts.batches);
         Ok(())
@@ -301,6 +323,12 @@ impl<'a, T: Target> Ferry<'a, T> {
         Ok(())
     }
 
+    /// How the amounts of a batch with several fates divide; `None` where nothing is added up.
+    fn measuring(&self, file: &FileRow) -> Result<Option<Measuring>, RunError> {
+        let Some(gauge) = self.gauge.clone() else { return Ok(None) };
+        Ok(Some(Measuring::new(gauge, self.ledger.file_measures(file.id)?)))
+    }
+
     /// Sends what is sealed and settles the books of the file.
     async fn deliver(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
@@ -311,7 +339,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             self.seal(file, &artifacts)?;
         }
         let envelope = Envelope::new(&self.batch, self.spec.output.format);
-        let payload = Payload::open(&artifacts, first, envelope).map_err(RunError::Spool)?;
+        let payload = Payload::open(&artifacts, first, envelope, self.measuring(file)?).map_err(RunError::Spool)?;
         let delivery = Delivery {
             job: &self.order.job,
             connection: &self.order.connection,
@@ -368,10 +396,10 @@ impl<'a, T: Target> Ferry<'a, T> {
 /// What the ledger keeps of a file that was read to its end.
 fn counted(converted: Converted) -> Mapped {
     let Converted { rows, bytes, made, warnings, controls, further_faults, .. } = converted;
-    Mapped { rows, bytes, made, warnings, controls, further_faults }
+    Mapped { rows, bytes, made, warnings, controls, measures: Vec::new(), further_faults }
 }
 
-fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {
+fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch, measures: &[FileMeasure]) -> SealedBatch {
     SealedBatch {
         ordinal,
         first_record: batch.first_record,
@@ -380,5 +408,6 @@ fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {
         body_length: batch.body_length,
         body_sha256: batch.body_sha256,
         key: seed.key(ordinal),
+        amounts: whole_amounts(&batch.amounts, measures),
     }
 }

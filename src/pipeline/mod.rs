@@ -17,6 +17,7 @@ pub mod key;
 mod known;
 pub mod land;
 pub mod mapped;
+mod measuring;
 pub mod payload;
 pub mod problem;
 pub mod remote_thread;
