@@ -164,6 +164,13 @@ fn cases() -> Vec<(&'static str, Change)> {
         ("NF506", Connections("base_url", "headers = { \"X-Source\" = \"a\\nb\" }\nbase_url")),
         ("NF507", Connections("base_url", "auth = { kind = \"bearer\", token = \"abc\" }\nbase_url")),
         ("NF508", Connections("base_url", "auth = { kind = \"bearer\", token = { secret = \"a b\" } }\nbase_url")),
+        (
+            "NF509",
+            Connections(
+                "[erp]",
+                "[bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\nagent = true\nhost_key = \"SHA256:x\"\nlegacy_algorithms = true\n\n[erp]",
+            ),
+        ),
     ]
 }
 

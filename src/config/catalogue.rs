@@ -419,6 +419,12 @@ pub const ENTRIES: &[Entry] = &[
         next: "Use letters, digits, `-`, `_` and `.`.",
     },
     Entry {
+        code: "NF509",
+        title: "old algorithms need the other engine",
+        means: "The engine `ssh2` is built without SHA-1, so `legacy_algorithms` would change nothing.",
+        next: "Write `engine = \"russh\"` beside it, and ask the partner to update the server.",
+    },
+    Entry {
         code: "required",
         title: "a value is missing",
         means: "The field needs a value, and the cell is empty (or became empty by `clean`).",

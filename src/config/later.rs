@@ -47,7 +47,6 @@ const NOT_ACTED_ON: &[&str] = &[
     "alerts",
     "reconcile.on_break",
     // connections
-    "*.keepalive",
 ];
 
 const CHANGES_WHAT_IS_SENT: &[&str] = &[
@@ -80,9 +79,6 @@ const CHANGES_WHAT_IS_SENT: &[&str] = &[
     "target.idempotency.from",
     "schedule.business_date=previous_business_day",
     // connections
-    "*.engine",
-    "*.agent",
-    "*.legacy_algorithms",
     "*.api_version",
     "*.ca",
     "*.client_certificate",

@@ -259,9 +259,30 @@ pub enum SecretText {
     Secret(SecretRef),
 }
 
+/// What speaks SFTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SftpEngine {
+    /// libssh2: the default.
+    #[default]
+    Ssh2,
+    /// Many requests and files in flight in one session.
+    Russh,
+}
+
+/// Which key of the SSH agent logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// `agent = true`: whichever the server takes, of the first two.
+    AnyKey,
+    /// `agent = "SHA256:…"`.
+    Key(String),
+}
+
 /// `kind = "sftp"`.
 #[derive(Clone, Debug)]
 pub struct SftpConnection {
+    /// What speaks SFTP.
+    pub engine: SftpEngine,
     /// Host name or address.
     pub host: String,
     /// Port, 22 by default.
@@ -274,10 +295,16 @@ pub struct SftpConnection {
     pub key: Option<SecretRef>,
     /// Passphrase of the key.
     pub key_passphrase: Option<SecretRef>,
+    /// Login with a key that the SSH agent holds.
+    pub agent: Option<Agent>,
     /// Accepted host keys, `SHA256:…`; empty: none is accepted yet.
     pub host_keys: Vec<String>,
     /// Most sessions at once, 2 by default.
     pub sessions: u32,
+    /// Silence after which a sign of life is sent, 30 s by default.
+    pub keepalive: Duration,
+    /// SHA-1, CBC and what Terrapin can cut are accepted too.
+    pub legacy_algorithms: bool,
     /// Deadlines.
     pub timeouts: SftpTimeouts,
 }

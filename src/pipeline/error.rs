@@ -132,13 +132,28 @@ pub fn is_unreachable_code(code: &str) -> bool {
 
 /// Refuses to begin when the volume is nearly full: a run that dies for want of space is worse than one that waits.
 pub(super) fn reserve_of_disk(data: &Path) -> Result<(), RunError> {
-    const MOST: u64 = 256 << 20;
     let Some(existing) = data.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
     let Ok(volume) = rustix::fs::statvfs(existing) else { return Ok(()) };
+    match shortage(&volume) {
+        None => Ok(()),
+        Some((free, reserve)) => {
+            Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
+        }
+    }
+}
+
+/// The same in the middle of a copy, as a fault of our disk.
+pub(super) fn room_for_more(file: &std::fs::File) -> std::io::Result<()> {
+    let Ok(volume) = rustix::fs::fstatvfs(file) else { return Ok(()) };
+    let Some((free, reserve)) = shortage(&volume) else { return Ok(()) };
+    let message = format!("{} MB are free, less than the reserve of {} MB", free >> 20, reserve >> 20);
+    Err(std::io::Error::new(std::io::ErrorKind::StorageFull, message))
+}
+
+/// Free and wanted bytes, when there are too few: 256 MB or 5 % of the volume, whichever is smaller.
+fn shortage(volume: &rustix::fs::StatVfs) -> Option<(u64, u64)> {
+    const MOST: u64 = 256 << 20;
     let free = volume.f_bavail.saturating_mul(volume.f_frsize);
     let reserve = MOST.min(volume.f_blocks.saturating_mul(volume.f_frsize) / 20);
-    if free >= reserve {
-        return Ok(());
-    }
-    Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
+    (free < reserve).then_some((free, reserve))
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part of the stage")]
 
 pub mod dice;
+pub mod hosts;
 pub mod sshd;
 pub mod target;
 
