@@ -21,6 +21,7 @@ enum Change {
     Job(&'static str, &'static str),
     Connections(&'static str, &'static str),
     Lookup(&'static str, &'static str),
+    Calendar(&'static str, &'static str),
 }
 
 fn fields(recipes: &str) -> Change {
@@ -36,7 +37,7 @@ fn fixed(layouts: &str) -> Change {
 }
 
 fn cases() -> Vec<(&'static str, Change)> {
-    use Change::{Connections, Job, Lookup, Mapping};
+    use Change::{Calendar, Connections, Job, Lookup, Mapping};
     let lookup = |mapping: &str| format!("{mapping}\n\n[fields]\n\"x\" = {{ from = \"A\", lookup = \"l\" }}\n");
     vec![
         ("NF100", Mapping("[fields]\n\"id\" = { from = \"Id }\n".to_owned())),
@@ -85,16 +86,11 @@ fn cases() -> Vec<(&'static str, Change)> {
             "NF142",
             Mapping("[fields]\n\"id\" = { from = \"Id\" }\n\"amount\" = { from = \"Amount\" }\n\n[output]\nformat = \"fixed\"\ncolumns = [{ name = \"id\", pos = \"1-8\" }]\n".to_owned()),
         ),
-        ("NF150", Job("files = \"*.csv\"", "files = \"*.csv\"\nsequence = { on_gap = \"wait\" }")),
-        (
-            "NF145",
-            Job("path = \"/in\"", "path = \"/in\"\n\n[[measures]]\ntitle = \"Orders\"\nsum = \"id\"\n\n[target.x]"),
-        ),
         (
             "NF190",
             Job(
                 "[target]",
-                "[schedule]\ncron = \"15 2 * * *\"\ntimezone = \"UTC\"\nexpected_by = \"06:30\"\n\n[target]",
+                "[schedule]\ncron = \"15 2 * * *\"\ntimezone = \"UTC\"\nor_records = 500\n\n[target]",
             ),
         ),
         ("NF191", Mapping(format!("{MAPPING}\n[output]\nformat = \"csv\"\n"))),
@@ -142,6 +138,22 @@ fn cases() -> Vec<(&'static str, Change)> {
         ("NF402", Job("[target]", "[schedule]\ncron = \"15 2 * * *\"\ntimezone = \"Europe/Kopenhagen\"\n\n[target]")),
         ("NF403", Job("[target]", "[schedule]\ncron = \"15 2 * * *\"\n\n[target]")),
         (
+            "NF404",
+            Job("[target]", "[schedule]\ncron = \"15 3 * * *\"\ntimezone = \"UTC\"\non_holiday = \"skip\"\n\n[target]"),
+        ),
+        (
+            "NF405",
+            Job("[target]", "[schedule]\ncron = \"15 3 * * *\"\ntimezone = \"UTC\"\nafter_job = \"j\"\n\n[target]"),
+        ),
+        ("NF406", Calendar("dk.toml", "[holidays]\n\"25.12.2026\" = \"Christmas Day\"\n")),
+        (
+            "NF407",
+            Calendar(
+                "dk.ics",
+                "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:7@example.com\nDTSTART:20261225T090000Z\nSUMMARY:Party\nEND:VEVENT\nEND:VCALENDAR\n",
+            ),
+        ),
+        (
             "NF501",
             Connections(
                 "[erp]",
@@ -164,13 +176,6 @@ fn cases() -> Vec<(&'static str, Change)> {
         ("NF506", Connections("base_url", "headers = { \"X-Source\" = \"a\\nb\" }\nbase_url")),
         ("NF507", Connections("base_url", "auth = { kind = \"bearer\", token = \"abc\" }\nbase_url")),
         ("NF508", Connections("base_url", "auth = { kind = \"bearer\", token = { secret = \"a b\" } }\nbase_url")),
-        (
-            "NF509",
-            Connections(
-                "[erp]",
-                "[bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\nagent = true\nhost_key = \"SHA256:x\"\nlegacy_algorithms = true\n\n[erp]",
-            ),
-        ),
     ]
 }
 
@@ -190,10 +195,16 @@ fn picture(code: &str, change: &Change) -> String {
         Change::Mapping(text) => write("mappings/m.toml", text),
         Change::Job(from, to) => write("jobs/j.toml", &JOB.replacen(from, to, 1)),
         Change::Connections(from, to) => write("connections.toml", &CONNECTIONS.replacen(from, to, 1)),
+        Change::Calendar(..) => {}
         Change::Lookup(file, lookups) => {
             write("lookups/l.csv", file);
             write("mappings/m.toml", &format!("{lookups}\n\n[fields]\n\"x\" = {{ from = \"A\", lookup = \"l\" }}\n"));
         }
+    }
+    if let Change::Calendar(name, text) = change {
+        write(&format!("calendars/{name}"), text);
+        let schedule = "[schedule]\ncron = \"15 3 * * *\"\ntimezone = \"UTC\"\ncalendar = \"dk\"\n\n[target]";
+        write("jobs/j.toml", &JOB.replacen("[target]", schedule, 1));
     }
     if code == "NF114" {
         fs::remove_file(folder.path().join("connections.toml")).unwrap();

@@ -23,6 +23,7 @@ mod remote;
 mod resume;
 mod run;
 mod runs;
+mod schedule;
 mod schema;
 mod show;
 mod signals;
@@ -107,6 +108,8 @@ enum Command {
     Release(hold::ReleaseArgs),
     /// Give up what a run holds: nothing of it is sent
     Drop(hold::DropArgs),
+    /// List what runs when, with holidays and changes of the clock
+    Schedule(schedule::Args),
     /// List runs, newest first
     Runs(runs::Args),
     /// Show one run: files, counts, attempts
@@ -145,6 +148,7 @@ pub fn main() -> Exit {
         Command::Hold(args) => hold::hold(&args, common),
         Command::Release(args) => hold::release(&args, common),
         Command::Drop(args) => hold::drop(&args, common),
+        Command::Schedule(args) => schedule::execute(&args, common),
         Command::Runs(args) => runs::execute(&args, common),
         Command::Show(args) => show::execute(&args, common),
         Command::Rejects(args) => rejects::execute(&args, common),

@@ -1,73 +1,68 @@
 //! A job file: what, when, from where, to where, and what to do when not.
 
+use globset::GlobBuilder;
 use serde_json_path::JsonPath;
 use toml::de::DeValue;
 
 use super::connections::check_header;
-use super::reconcile::{self, ReadMeasure, ReadReconcile};
-use super::source;
+use super::schedule::{self, ReadSchedule};
+use super::template::date_template;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
 use crate::domain::job::{
-    BatchRule, BusinessDateRule, Idempotency, Job, MatchBy, OkWhen, OnUnanswered, PlaybookEntry, ResponseRule, Results,
-    RetryOn, RetryRule, Target,
+    Afterwards, BatchRule, DateTemplate, EmptyFile, Idempotency, IfNone, Job, MatchBy, OkWhen, OnUnanswered,
+    PlaybookEntry, ReadyRule, ResponseRule, Results, RetryOn, RetryRule, SeenBefore, Source, Target,
 };
 use crate::domain::name::{ConnectionName, JobName, MappingName};
-use crate::schedule::cron::CronExpr;
-use crate::schedule::zone;
 
 /// A job with the places of what it refers to.
 #[derive(Clone, Debug)]
 pub struct ReadJob {
     /// The job; `None` when it has a mistake that leaves no meaning.
     pub job: Option<Job>,
+    /// `[schedule]`; `None` when it has a mistake that leaves no meaning.
+    pub schedule: Option<ReadSchedule>,
     /// `[job] mapping`.
     pub mapping: Option<At<String>>,
     /// `[source] connection`.
     pub source: Option<At<String>>,
     /// `[target] connection`.
     pub target: Option<At<String>>,
-    /// `[reconcile]`.
-    pub reconcile: ReadReconcile,
-    /// `[[measures]]`.
-    pub measures: Vec<ReadMeasure>,
 }
 
 /// Reads a job; `stem` is the name of its file without `.toml`.
 pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>) -> ReadJob {
     let head = root.required("job").and_then(|value| value.table("job"));
-    let (name, title, mapping) = head.map(|head| read_head(head, stem)).unwrap_or_default();
-    let schedule = root
-        .table("schedule")
-        .map_or_else(|| Some(Schedule::unscheduled(timezone)), |table| read_schedule(table, timezone));
+    let (name, title, enabled, mapping) = head.map(|head| read_head(head, stem)).unwrap_or_default();
+    let schedule = match root.table("schedule") {
+        Some(table) => schedule::read(table, timezone),
+        None => ReadSchedule::unscheduled(timezone),
+    };
     let source_table = root.required("source").and_then(|value| value.table("source"));
-    let (source, source_place) = source_table.map(source::read).unwrap_or_default();
+    let (source, source_place) = source_table.map(read_source).unwrap_or_default();
     let target_table = root.required("target").and_then(|value| value.table("target"));
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
-    let (reconcile, measures) = reconcile::read(&root);
+    if let Some(reconcile) = root.table("reconcile") {
+        reconcile.end();
+    }
     let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
     root.end();
     let job = (|| {
-        let schedule = schedule?;
         Some(Job {
             name: JobName::new(name?.value),
             title: title.unwrap_or_default(),
+            enabled,
             mapping: MappingName::new(mapping.as_ref()?.value.clone()),
-            timezone: schedule.timezone,
-            business_date: schedule.business_date,
-            cron: schedule.cron,
             source: source?,
             target: target?,
-            reconcile: reconcile.rule.clone(),
-            measures: measures.iter().map(|read| read.measure.clone()).collect(),
             playbook,
         })
     })();
     let _ = sink;
-    ReadJob { job, mapping, source: source_place, target: target_place, reconcile, measures }
+    ReadJob { job, schedule, mapping, source: source_place, target: target_place }
 }
 
-type Head = (Option<At<String>>, Option<String>, Option<At<String>>);
+type Head = (Option<At<String>>, Option<String>, bool, Option<At<String>>);
 
 fn read_head(table: Table<'_>, stem: &str) -> Head {
     let name = table.required("name").and_then(|value| value.text());
@@ -86,56 +81,125 @@ fn read_head(table: Table<'_>, stem: &str) -> Head {
         }
     }
     let title = table.text("title").map(|title| title.value);
+    let enabled = table.get("enabled").is_none_or(|value| value.boolean() != Some(false));
     let mapping = table.required("mapping").and_then(|value| value.text());
     table.end();
-    (name, title, mapping)
+    (name, title, enabled, mapping)
 }
 
-struct Schedule {
-    timezone: String,
-    business_date: BusinessDateRule,
-    cron: Option<String>,
-}
-
-impl Schedule {
-    fn unscheduled(timezone: Option<&str>) -> Self {
-        let timezone = timezone.unwrap_or("UTC").to_owned();
-        Self { timezone, business_date: BusinessDateRule::SameDay, cron: None }
-    }
-}
-
-fn read_schedule(table: Table<'_>, default_zone: Option<&str>) -> Option<Schedule> {
-    let mut schedule = Schedule::unscheduled(default_zone);
-    let cron = table.text("cron");
-    if let Some(cron) = &cron {
-        match CronExpr::parse(&cron.value) {
-            Ok(_) => schedule.cron = Some(cron.value.clone()),
-            Err(error) => table.sink().error_help("NF401", &cron.span, error.message, "", error.hint),
-        }
-    }
-    match table.text("timezone") {
-        Some(name) if !zone::exists(&name.value) => {
-            let message = format!("`{}` is not a time zone", name.value);
-            table.sink().error_help(
-                "NF402",
-                &name.span,
-                message,
-                "",
-                "a name of the IANA list, such as `Europe/Copenhagen`",
-            );
-        }
-        Some(name) => schedule.timezone = name.value,
-        None if default_zone.is_none() && cron.is_some() => {
-            let help = "add `timezone = \"Europe/Copenhagen\"` here, or to `[organisation]` in nightferry.toml";
-            table.sink().error_help("NF403", &table.span(), "a schedule needs a time zone", "", help);
-        }
-        None => {}
-    }
-    let known = ["same_day", "previous_day"];
-    schedule.business_date =
-        table.word("business_date", BusinessDateRule::from_word, &known).unwrap_or(BusinessDateRule::SameDay);
+fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
+    let connection = source_connection(&table);
+    let sink = table.sink();
+    let template = |key: &str, with_file: bool| table.text(key).and_then(|text| date_template(sink, &text, with_file));
+    let folder = if table.get("folder").is_some() { template("folder", false) } else { Some(DateTemplate(Vec::new())) };
+    let files = table.required("files").and_then(|value| value.text()).and_then(|text| files(sink, &text));
+    let ready = table
+        .get("ready_when")
+        .map_or(Some(ReadyRule::UnchangedFor(std::time::Duration::from_secs(10))), |value| ready(&value));
+    let at_least = table.get("at_least").map_or(Some(1), |value| value.integer(0, 1_000_000));
+    let if_none = table.word("if_none", IfNone::from_word, &["wait", "succeed", "fail"]).unwrap_or(IfNone::Wait);
+    let empty_file = table.word("empty_file", EmptyFile::from_word, &["warn", "fail", "ok"]);
+    let seen_before =
+        table.word("seen_before", SeenBefore::from_word, &["skip", "reject", "process"]).unwrap_or(SeenBefore::Skip);
+    let afterwards = table.get("afterwards").map_or(Some(Afterwards::Keep), |value| afterwards(&value));
+    let source = (|| {
+        Some(Source {
+            connection: ConnectionName::new(connection.as_ref()?.value.clone()),
+            folder: folder?,
+            files: files?,
+            ready: ready?,
+            at_least: at_least.and_then(|number| u32::try_from(number).ok())?,
+            if_none,
+            empty_file,
+            seen_before,
+            afterwards: afterwards?,
+        })
+    })();
     table.end();
-    Some(schedule)
+    (source, connection)
+}
+
+/// The name that a source without a connection has: `kind = "folder"`, with `folder` on this machine.
+pub const HERE: &str = "this machine";
+
+fn source_connection(table: &Table<'_>) -> Option<At<String>> {
+    let here = table.has("kind") && !table.has("connection");
+    if !here {
+        return table.required("connection").and_then(|value| value.text());
+    }
+    let kind = table.text("kind")?;
+    if kind.value != "folder" {
+        let message = format!("a source of kind `{}` is not in this version yet", kind.value);
+        table.sink().error("NF191", &kind.span, message, "`folder`, or a connection, is");
+        return None;
+    }
+    Some(At { value: HERE.to_owned(), span: kind.span })
+}
+
+fn files(sink: &Sink<'_>, text: &At<String>) -> Option<DateTemplate> {
+    let template = date_template(sink, text, false)?;
+    let sample = template.fill(chrono::NaiveDate::default(), "");
+    if sample.contains('/') {
+        sink.error_help(
+            "NF122",
+            &text.span,
+            "`files` is a pattern of names",
+            "it holds a `/`",
+            "put the folder into `folder`",
+        );
+        return None;
+    }
+    if let Err(error) = GlobBuilder::new(&sample).literal_separator(true).build() {
+        sink.error("NF122", &text.span, format!("this pattern cannot be used: {}", error.kind()), "");
+        return None;
+    }
+    Some(template)
+}
+
+fn ready(value: &Value<'_>) -> Option<ReadyRule> {
+    let help = "`\"at_once\"`, `{ unchanged_for = \"10s\" }` or `{ done_file = \"{file}.done\" }`";
+    if let DeValue::String(word) = value.node() {
+        if word == "at_once" {
+            return Some(ReadyRule::AtOnce);
+        }
+        value.sink().error_help(
+            "NF104",
+            &value.span(),
+            format!("`{word}` does not say when a file is ready"),
+            "",
+            help,
+        );
+        return None;
+    }
+    let table = value.table("source.ready_when")?;
+    let rule = match (table.get("unchanged_for"), table.text("done_file")) {
+        (Some(pause), None) => duration(&pause).map(ReadyRule::UnchangedFor),
+        (None, Some(done)) => date_template(table.sink(), &done, true).map(ReadyRule::DoneFile),
+        _ => {
+            table.sink().error_help("NF104", &value.span(), "one rule is needed here", "", help);
+            None
+        }
+    };
+    table.end();
+    rule
+}
+
+fn afterwards(value: &Value<'_>) -> Option<Afterwards> {
+    let help = "`\"keep\"`, `\"delete\"` or `{ move_to = \"/done/{business_date:%Y-%m}\" }`";
+    match value.node() {
+        DeValue::String(word) if word == "keep" => Some(Afterwards::Keep),
+        DeValue::String(word) if word == "delete" => Some(Afterwards::Delete),
+        DeValue::Table(_) => {
+            let table = value.table("source.afterwards")?;
+            let folder = table.required("move_to").and_then(|value| value.text());
+            table.end();
+            date_template(value.sink(), &folder?, false).map(Afterwards::MoveTo)
+        }
+        _ => {
+            value.sink().error_help("NF104", &value.span(), "this does not say what happens to the file", "", help);
+            None
+        }
+    }
 }
 
 fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {

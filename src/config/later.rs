@@ -12,16 +12,8 @@ pub enum Later {
     ChangesWhatIsSent,
 }
 
-const DOCUMENTED: &[&str] = &[
-    "mapping.title",
-    "mapping.owner",
-    "job.tags",
-    "job.enabled",
-    "integration",
-    "organisation.language",
-    "*.notes",
-    "*.rotation",
-];
+const DOCUMENTED: &[&str] =
+    &["mapping.title", "mapping.owner", "job.tags", "integration", "organisation.language", "*.notes", "*.rotation"];
 
 const NOT_ACTED_ON: &[&str] = &[
     // nightferry.toml
@@ -32,29 +24,28 @@ const NOT_ACTED_ON: &[&str] = &[
     "telemetry",
     "docs",
     "limits",
-    "paths.calendars",
     // jobs
-    "schedule.calendar",
-    "schedule.on_holiday",
-    "schedule.misfire",
-    "schedule.max_lateness",
-    "schedule.overlap",
-    "schedule.expected_by",
-    "schedule.timeout",
     "schedule.or_records",
     "schedule.quiet_alert",
-    "schedule.after_job",
     "alerts",
+    "reconcile.key",
+    "reconcile.sign_off",
     "reconcile.on_break",
     // connections
+    "*.keepalive",
 ];
 
 const CHANGES_WHAT_IS_SENT: &[&str] = &[
     // jobs
     "format",
+    "measures",
     "reconcile.ask_target",
     "target.acknowledgement",
     "source.kind",
+    "source.regex",
+    "source.order",
+    "source.at_most",
+    "source.sequence",
     "source.path",
     "source.verify",
     "source.method",
@@ -77,8 +68,10 @@ const CHANGES_WHAT_IS_SENT: &[&str] = &[
     "target.if_empty",
     "target.afterwards",
     "target.idempotency.from",
-    "schedule.business_date=previous_business_day",
     // connections
+    "*.engine",
+    "*.agent",
+    "*.legacy_algorithms",
     "*.api_version",
     "*.ca",
     "*.client_certificate",
@@ -118,7 +111,7 @@ mod tests {
     #[test]
     fn words_are_told_apart_by_what_ignoring_them_would_mean() {
         assert_eq!(later("mapping.owner"), Some(Later::Documented));
-        assert_eq!(later("schedule.misfire"), Some(Later::NotActedOn));
+        assert_eq!(later("schedule.quiet_alert"), Some(Later::NotActedOn));
         assert_eq!(later("target.kind"), Some(Later::ChangesWhatIsSent));
         assert_eq!(later("@erp.proxy"), Some(Later::ChangesWhatIsSent));
         assert_eq!(later("job.proxy"), None);

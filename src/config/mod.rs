@@ -4,8 +4,8 @@
 //! `diagnostic` and `render` say what is wrong; `secret` resolves references.
 
 pub mod accept;
+pub mod calendar;
 pub mod catalogue;
-pub mod columns;
 mod condition;
 mod connections;
 pub mod diagnostic;
@@ -22,12 +22,11 @@ mod output;
 pub mod project;
 pub mod propose;
 mod recipe;
-mod reconcile;
 pub mod render;
 mod rules;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
-pub mod source;
 pub mod suggest;
 mod template;
 mod tree;

@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::SeenFile;
+use super::calendar;
 use super::connections::{self, ReadConnection};
 use super::diagnostic::Problems;
 use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
-use super::reconcile;
+use super::schedule::ReadSchedule;
 use super::secret::{SecretSource, Secrets};
-use super::source;
+use super::suggest::nearest;
 use super::tree::{At, Sink, Table};
 use super::words::File;
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
 use crate::domain::name::ConnectionName;
 use crate::mapping::spec::{Auto, MappingSpec, Origin, OutputFormat};
+use crate::schedule::calendar::Calendar;
+use crate::schedule::timetable::Timetable;
 use crate::schedule::zone;
 
 /// An installation, from `nightferry.toml`.
@@ -35,6 +37,7 @@ pub struct Project {
     pub data: Option<PathBuf>,
     jobs: PathBuf,
     mappings: PathBuf,
+    calendars: PathBuf,
 }
 
 /// A job that is valid, with everything it uses.
@@ -48,6 +51,8 @@ pub struct LoadedJob {
     pub pinned: Pinned,
     /// Its connections.
     pub connections: BTreeMap<ConnectionName, Connection>,
+    /// When it is due.
+    pub timetable: Timetable,
     /// What is worth a look.
     pub warnings: Problems,
 }
@@ -115,22 +120,16 @@ impl Pinned {
     /// Compiles the mapping as it was.
     pub fn compile(&self) -> Result<MappingSpec, Problems> {
         let mut texts = Texts { root: None, read: self.lookups.clone() };
-        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts, &|_| None);
+        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
         read.spec.filter(|_| problems.errors() == 0).ok_or(problems)
     }
 }
 
 /// Compiles the text of a mapping.
-fn compile_mapping(
-    path: &str,
-    text: &str,
-    name: &str,
-    texts: &mut Texts<'_>,
-    seen: &dyn Fn(&MappingSpec) -> Option<SeenFile>,
-) -> (ReadMapping, Problems) {
+fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (ReadMapping, Problems) {
     let sink = Sink::new(path, text);
     let tree = sink.parse();
-    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts, seen);
+    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts);
     read.spec = read.spec.filter(|_| sink.is_clean());
     (read, sink.finish())
 }
@@ -155,6 +154,7 @@ impl Project {
             data: None,
             jobs: PathBuf::from("jobs"),
             mappings: PathBuf::from("mappings"),
+            calendars: PathBuf::from("calendars"),
         };
         let problems = with_file(root, "nightferry.toml", File::Project, |sink, table| {
             if let Some(organisation) = table.table("organisation") {
@@ -167,6 +167,7 @@ impl Project {
                 let folder = |key: &str| paths.text(key).map(|path| PathBuf::from(path.value));
                 project.jobs = folder("jobs").unwrap_or_else(|| project.jobs.clone());
                 project.mappings = folder("mappings").unwrap_or_else(|| project.mappings.clone());
+                project.calendars = folder("calendars").unwrap_or_else(|| project.calendars.clone());
                 paths.end();
             }
             table.end();
@@ -184,15 +185,17 @@ impl Project {
         stems(&self.root.join(&self.mappings))
     }
 
-    /// The jobs that name a mapping, whatever else is wrong with them.
-    pub fn jobs_with(&self, mapping: &str) -> Vec<String> {
-        let names = |job: &String| {
-            let text = fs::read_to_string(self.root.join(self.job_path(job))).unwrap_or_default();
-            let table = text.parse::<toml::Table>().ok();
-            let named = table.as_ref().and_then(|table| table.get("job")?.get("mapping")?.as_str());
-            named == Some(mapping)
-        };
-        self.job_names().into_iter().filter(names).collect()
+    /// Names of the calendars, from their files.
+    pub fn calendar_names(&self) -> Vec<String> {
+        let folder = self.root.join(&self.calendars);
+        let mut names = [stems_of(&folder, "toml"), stems_of(&folder, "ics")].concat();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn calendar_path(&self, name: &str, extension: &str) -> String {
+        self.calendars.join(format!("{name}.{extension}")).display().to_string()
     }
 
     fn job_path(&self, name: &str) -> String {
@@ -219,11 +222,15 @@ fn known_zone(sink: &Sink<'_>, name: At<String>) -> Option<String> {
 
 /// Stems of the `.toml` files of a folder, sorted; a folder that is not there has none.
 fn stems(folder: &Path) -> Vec<String> {
+    stems_of(folder, "toml")
+}
+
+fn stems_of(folder: &Path, wanted: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut stems: Vec<String> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == wanted))
         .filter_map(|path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned))
         .collect();
     stems.sort();
@@ -258,8 +265,8 @@ pub fn load_job(project: &Project, name: &str) -> Result<LoadedJob, LoadError> {
     let mut problems = loading.problems;
     problems.sort();
     match loaded {
-        Some((job, mapping, pinned, connections)) if problems.errors() == 0 => {
-            Ok(LoadedJob { job, mapping, pinned, connections, warnings: problems })
+        Some(Parts { job, timetable, mapping, pinned, connections }) if problems.errors() == 0 => {
+            Ok(LoadedJob { job, mapping, pinned, connections, timetable, warnings: problems })
         }
         _ => Err(LoadError::Invalid(problems)),
     }
@@ -299,7 +306,7 @@ pub fn compile_text(
     let files = text.lines().filter(|line| line.trim_start().starts_with("file")).filter_map(named);
     let read = files.filter_map(|file| lookups(&file).map(|text| (file, text))).collect();
     let mut texts = Texts { root: Some(root), read };
-    let (read, problems) = compile_mapping(path, text, name, &mut texts, &|_| None);
+    let (read, problems) = compile_mapping(path, text, name, &mut texts);
     let pinned = Pinned { name: name.to_owned(), path: path.to_owned(), text: text.to_owned(), lookups: texts.read };
     let ReadMapping { spec, sample, tests } = read;
     match spec {
@@ -317,21 +324,18 @@ pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Co
     if loading.problems.errors() > 0 {
         return Err(loading.problems);
     }
-    let named = read.into_iter().filter(|(name, _)| name != source::HERE);
+    let named = read.into_iter().filter(|(name, _)| name != job::HERE);
     Ok(named.filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
 }
 
-/// The header of the file that a mapping was last used on, by the mapping's name.
-pub type Seen<'a> = dyn Fn(&str, &MappingSpec) -> Option<SeenFile> + 'a;
-
-/// Every mistake of every file, at once. With `paths` only what stands in those files. Columns are compared with what `seen` gives.
-pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool, seen: &Seen<'_>) -> Problems {
+/// Every mistake of every file, at once. With `paths` only what stands in those files.
+pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool) -> Problems {
     let (project, problems) = Project::read(root);
-    let mut loading = Loading { project: &project, problems, seen };
+    let mut loading = Loading { project: &project, problems };
     let read = loading.connections(None);
     let mut used = BTreeSet::new();
     for name in project.job_names() {
-        used.extend(loading.job(&name).map(|(job, ..)| job.mapping.as_str().to_owned()));
+        used.extend(loading.job(&name).map(|parts| parts.job.mapping.as_str().to_owned()));
     }
     for name in project.mapping_names() {
         if !used.contains(&name) {
@@ -352,19 +356,24 @@ pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_erro
     problems
 }
 
-type Parts = (Job, MappingSpec, Pinned, BTreeMap<ConnectionName, Connection>);
+/// A job with everything it uses.
+struct Parts {
+    job: Job,
+    timetable: Timetable,
+    mapping: MappingSpec,
+    pinned: Pinned,
+    connections: BTreeMap<ConnectionName, Connection>,
+}
 
 /// Reads files and collects what is wrong with them.
 struct Loading<'p> {
     project: &'p Project,
     problems: Problems,
-    seen: &'p Seen<'p>,
 }
 
 impl<'p> Loading<'p> {
     fn new(project: &'p Project) -> Self {
-        // A run compares with the file itself, and what an analyst prepares for tomorrow stops nothing today.
-        Self { project, problems: Problems::default(), seen: &|_, _| None }
+        Self { project, problems: Problems::default() }
     }
 
     fn connections(&mut self, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
@@ -381,10 +390,10 @@ impl<'p> Loading<'p> {
         }
         // A source without a connection has its `folder` in the project, unless that is absolute.
         let path = self.project.root.clone();
-        let (name, kind) = (ConnectionName::new(source::HERE), ConnectionKind::Folder { path });
+        let (name, kind) = (ConnectionName::new(job::HERE), ConnectionKind::Folder { path });
         let here = Connection { name, kind };
         let kind = Some("folder".to_owned());
-        read.insert(source::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
+        read.insert(job::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
         read
     }
 
@@ -400,7 +409,7 @@ impl<'p> Loading<'p> {
             }
         };
         let mut texts = Texts { root: Some(&self.project.root), read: BTreeMap::new() };
-        let (read, problems) = compile_mapping(&path, &text, name, &mut texts, &|spec| (self.seen)(name, spec));
+        let (read, problems) = compile_mapping(&path, &text, name, &mut texts);
         self.problems.merge(problems);
         let pinned = Pinned { name: name.to_owned(), path, text, lookups: texts.read };
         let ReadMapping { spec, sample, tests } = read;
@@ -439,19 +448,54 @@ impl<'p> Loading<'p> {
         let mut source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
         let is_absolute =
             read.job.as_ref().is_some_and(|job| job.source.folder.fill(Default::default(), "").starts_with('/'));
-        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == source::HERE), is_absolute)
-        {
+        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == job::HERE), is_absolute) {
             here.kind = ConnectionKind::Folder { path: PathBuf::from("/") };
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
+        let timetable = read.schedule.and_then(|schedule| self.timetable(sink, schedule));
         let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
-        reconcile::check(sink, &spec, &read.reconcile, &read.measures);
         check_output(sink, &spec, read.target.as_ref());
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());
         }
         let connections = [source?, target?].into_iter().map(|one| (one.name.clone(), one)).collect();
-        Some((job, spec, pinned, connections))
+        Some(Parts { job, timetable: timetable?, mapping: spec, pinned, connections })
+    }
+
+    /// The timetable with its calendars, and every job it runs behind known to be there.
+    fn timetable(&mut self, sink: &Sink<'_>, read: ReadSchedule) -> Option<Timetable> {
+        let ReadSchedule { mut timetable, calendars, after_jobs } = read;
+        let read: Vec<Option<Calendar>> = calendars.iter().map(|named| self.calendar(sink, named)).collect();
+        if let Some(calendar) = read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().reduce(Calendar::and) {
+            timetable.calendar = calendar;
+        }
+        let jobs = self.project.job_names();
+        for named in after_jobs.iter().filter(|named| !jobs.contains(&named.value)) {
+            told_missing(sink, "job", named, &jobs, &self.project.job_path(&named.value));
+        }
+        Some(timetable)
+    }
+
+    fn calendar(&mut self, sink: &Sink<'_>, named: &At<String>) -> Option<Calendar> {
+        let (ours, imported) =
+            (self.project.calendar_path(&named.value, "toml"), self.project.calendar_path(&named.value, "ics"));
+        let root = self.project.root.clone();
+        if root.join(&ours).is_file() {
+            let mut calendar = None;
+            self.problems.merge(with_file(&root, &ours, File::Calendar, |sink, table| {
+                calendar = Some(calendar::read(sink, &table, &named.value)).filter(|_| sink.is_clean());
+                table.end();
+            }));
+            return calendar;
+        }
+        let Ok(text) = fs::read_to_string(root.join(&imported)) else {
+            told_missing(sink, "calendar", named, &self.project.calendar_names(), &ours);
+            return None;
+        };
+        let sink = Sink::new(&imported, &text);
+        let calendar = Some(calendar::import(&sink, &text, &named.value)).filter(|_| sink.is_clean());
+        self.problems.merge(sink.finish());
+        calendar
     }
 
     fn secrets(&mut self, read: &BTreeMap<String, ReadConnection>, secrets: &Secrets, as_errors: bool) {
@@ -468,6 +512,16 @@ impl<'p> Loading<'p> {
             }
         });
         self.problems.merge(found);
+    }
+}
+
+/// A reference to a file that is not there.
+fn told_missing(sink: &Sink<'_>, what: &str, named: &At<String>, known: &[String], path: &str) {
+    let message = format!("there is no {what} `{}`", named.value);
+    let label = format!("no file {path}");
+    match nearest(&named.value, known.iter().map(String::as_str)) {
+        Some(near) => sink.error_help("NF127", &named.span, message, &label, format!("did you mean `{near}`?")),
+        None => sink.error("NF127", &named.span, message, &label),
     }
 }
 

@@ -20,7 +20,7 @@ const SIZES: &[(&str, u64)] = &[
 /// A duration with a unit.
 pub fn duration(value: &Value<'_>) -> Option<Duration> {
     let text = value.text()?;
-    let parsed = with_unit(&text.value, DURATIONS).map(Duration::from_millis);
+    let parsed = parse_duration(&text.value);
     if parsed.is_none() {
         let message = format!("`{}` is not a duration", text.value);
         value.sink().error_help(
@@ -51,13 +51,9 @@ pub fn size(value: &Value<'_>) -> Option<u64> {
     parsed
 }
 
-/// `"90s"` as a command line has it.
-///
-/// # Errors
-/// What a duration looks like.
-pub fn duration_of(text: &str) -> Result<Duration, String> {
-    let example = || "a number and a unit (ms, s, m, h, d), for example `2h`".to_owned();
-    with_unit(text, DURATIONS).map(Duration::from_millis).ok_or_else(example)
+/// A duration with a unit, from its text.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    with_unit(text, DURATIONS).map(Duration::from_millis)
 }
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {

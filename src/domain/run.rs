@@ -32,6 +32,19 @@ pub enum Trigger {
     Webhook,
 }
 
+/// Why a firing never started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Its time passed while nobody could start it.
+    Missed,
+    /// The job was still running.
+    Overlap,
+    /// The day does not count.
+    Holiday,
+    /// The job was paused.
+    Paused,
+}
+
 /// The state of a run, in every surface under the same word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunState {
@@ -80,6 +93,7 @@ pub(crate) use words;
 words!(Trigger {
     Schedule => "schedule", Manual => "manual", CatchUp => "catch_up", Backfill => "backfill", Webhook => "webhook",
 });
+words!(SkipReason { Missed => "missed", Overlap => "overlap", Holiday => "holiday", Paused => "paused" });
 words!(RunState {
     Scheduled => "scheduled", Waiting => "waiting", Running => "running", Done => "done",
     DoneWithRejects => "done_with_rejects", Break => "break", Held => "held", Failed => "failed",

@@ -8,7 +8,6 @@ mod condition;
 mod date;
 pub mod envelope;
 mod facts;
-pub mod gauge;
 pub mod group;
 mod header;
 mod kept;

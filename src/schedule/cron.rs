@@ -10,6 +10,10 @@ use cron::Schedule;
 pub struct CronExpr {
     /// One, or two when both day fields are restricted: crontab(5) then fires on either.
     schedules: Vec<Schedule>,
+    /// Neither the minute nor the hour begins with `*`.
+    timed: bool,
+    /// Both day fields are restricted.
+    either: bool,
 }
 
 /// Why an expression is refused.
@@ -78,12 +82,24 @@ impl CronExpr {
         } else {
             vec![schedule(&values, true, true)?]
         };
-        let expression = Self { schedules };
+        let timed = !parts[0].starts_with('*') && !parts[1].starts_with('*');
+        let expression = Self { schedules, timed, either };
         let start = DateTime::<Utc>::UNIX_EPOCH.naive_utc();
         if expression.next_wall(start).is_none() {
             return Err(refused(format!("`{text}` never fires"), "there is no such day in any year"));
         }
         Ok(expression)
+    }
+
+    /// True when it names times of the day, as `30 2 * * *` does; false when it means an interval, as `*/15 * * * *` does.
+    /// The two differ where the clock changes.
+    pub fn is_timed(&self) -> bool {
+        self.timed
+    }
+
+    /// True when it names days of the month and of the week, and fires on either.
+    pub fn means_either_day(&self) -> bool {
+        self.either
     }
 
     /// The first wall-clock time after another at which it fires, on a timeline without zones or clock changes.
