@@ -45,6 +45,8 @@ pub trait Remote: Send {
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError>;
     /// Moves the file to folder `to` under `new_name`, making the folder when missing. Refuses to overwrite.
     fn rename(&mut self, folder: &str, name: &[u8], to: &str, new_name: &[u8]) -> Result<(), RemoteError>;
+    /// Whether files may be moved and removed in `folder`: makes an empty folder `name` in it and removes it again.
+    fn try_write(&mut self, folder: &str, name: &str) -> Result<(), RemoteError>;
     /// How many handles on this place may work at once, this one included.
     fn at_once(&self) -> usize;
     /// A further handle, to be used beside this one in a thread of its own: of the same session where that is cheap, else

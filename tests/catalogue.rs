@@ -86,6 +86,11 @@ fn cases() -> Vec<(&'static str, Change)> {
             "NF142",
             Mapping("[fields]\n\"id\" = { from = \"Id\" }\n\"amount\" = { from = \"Amount\" }\n\n[output]\nformat = \"fixed\"\ncolumns = [{ name = \"id\", pos = \"1-8\" }]\n".to_owned()),
         ),
+        ("NF150", Job("files = \"*.csv\"", "files = \"*.csv\"\nsequence = { on_gap = \"wait\" }")),
+        (
+            "NF145",
+            Job("path = \"/in\"", "path = \"/in\"\n\n[[measures]]\ntitle = \"Orders\"\nsum = \"id\"\n\n[target.x]"),
+        ),
         (
             "NF190",
             Job(
@@ -176,6 +181,13 @@ fn cases() -> Vec<(&'static str, Change)> {
         ("NF506", Connections("base_url", "headers = { \"X-Source\" = \"a\\nb\" }\nbase_url")),
         ("NF507", Connections("base_url", "auth = { kind = \"bearer\", token = \"abc\" }\nbase_url")),
         ("NF508", Connections("base_url", "auth = { kind = \"bearer\", token = { secret = \"a b\" } }\nbase_url")),
+        (
+            "NF509",
+            Connections(
+                "[erp]",
+                "[bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\nagent = true\nhost_key = \"SHA256:x\"\nlegacy_algorithms = true\n\n[erp]",
+            ),
+        ),
     ]
 }
 

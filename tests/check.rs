@@ -184,3 +184,113 @@ fn no_value_of_the_connections_is_shown_with_another_fault() {
     assert!(ended.stderr.contains("NF505") && ended.stderr.contains("NF101"), "{}", ended.stderr);
     assert!(!(ended.stdout + &ended.stderr).contains("hunter"), "a secret is shown");
 }
+
+#[test]
+fn a_column_is_looked_for_in_the_last_file_that_was_accepted() {
+    let stage = Stage::new(Source::Folder);
+    stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+    stage.run().exits(0);
+    let good = stage.nightferry(&["check"]).exits(0);
+    assert_eq!((good.stdout.as_str(), good.stderr.as_str()), ("all files are valid\n", ""));
+    stage.edit("project/mappings/orders.toml", "from = \"day\"", "from = \"days\"");
+    stage.edit(
+        "project/mappings/orders.toml",
+        "minimum = 1 }",
+        "minimum = 1 }\n\"note\" = { first_of = [\"remark\", \"id\"], when = { state = \"OPEN\" } }\n\"code\" = { template = \"{id}-{qtty}\" }",
+    );
+    let found = stage.nightferry(&["check"]).exits(3);
+    let expected = r#"error[NF204]: column `remark` is not in this file
+ --> mappings/orders.toml:8:25
+  |
+8 | "note" = { first_of = ["remark", "id"], when = { state = "OPEN" } }
+  |                         ^^^^^^ no such column
+  |
+ ::: orders_20261123.csv:1:1
+  |
+1 | id,qty,day
+  | ---------- the last accepted file has these columns
+  |
+  = help: if the column may really be missing, add `optional_column = true`
+
+error[NF204]: column `state` is not in this file
+ --> mappings/orders.toml:8:50
+  |
+8 | "note" = { first_of = ["remark", "id"], when = { state = "OPEN" } }
+  |                                                  ^^^^^ no such column
+  |
+ ::: orders_20261123.csv:1:1
+  |
+1 | id,qty,day
+  | ---------- the last accepted file has these columns
+  |
+  = help: if the column may really be missing, add `optional_column = true`
+
+error[NF204]: column `qtty` is not in this file
+ --> mappings/orders.toml:9:30
+  |
+9 | "code" = { template = "{id}-{qtty}" }
+  |                              ^^^^ no such column
+  |
+ ::: orders_20261123.csv:1:4
+  |
+1 | id,qty,day
+  |    --- the last accepted file has `qty`
+  |
+  = help: did you mean `qty`?
+  = help: if the column may really be missing, add `optional_column = true`
+
+error[NF204]: column `days` is not in this file
+  --> mappings/orders.toml:10:24
+   |
+10 | "day"      = { from = "days", type = "date", format = "%d.%m.%Y" }
+   |                        ^^^^ no such column
+   |
+  ::: orders_20261123.csv:1:8
+   |
+ 1 | id,qty,day
+   |        --- the last accepted file has `day`
+   |
+   = help: did you mean `day`?
+   = help: if the column may really be missing, add `optional_column = true`
+
+"#;
+    assert_eq!(found.stderr, expected);
+    // What an analyst prepares for tomorrow stops nothing today: a run compares with the file that it gets.
+    stage.deliver("orders_20261123b.csv", "id,qty,days,remark,state,qtty\nA-000009,1,23.11.2026,r,OPEN,1\n");
+    stage.run().exits(0);
+    stage.nightferry(&["check"]).exits(0);
+}
+
+#[test]
+fn check_against_compares_one_mapping_with_the_file_that_is_named() {
+    let stage = Stage::new(Source::Folder);
+    stage.write("new.csv", "\u{feff}id;Quantity;day\n1;2;23.11.2026\n".replace(';', ","));
+    let mapping = "project/mappings/orders.toml";
+    let told = stage.nightferry(&["check", mapping, "--against", "new.csv"]).exits(3);
+    assert!(told.stderr.contains("error[NF204]: column `qty` is not in this file"), "{}", told.stderr);
+    assert!(told.stderr.contains("1 | id,Quantity,day\n"), "{}", told.stderr);
+    stage.edit(mapping, "from = \"qty\"", "from = \"Quantity\"");
+    stage.nightferry(&["check", mapping, "--against", "new.csv"]).exits(0);
+    stage.nightferry(&["check", "--against", "new.csv"]).exits(0);
+    stage.nightferry(&["check", "--against", "none.csv"]).exits(1);
+    stage.write("project/mappings/second.toml", "[fields]\n\"a\" = { from = \"A\" }\n");
+    let told = stage.nightferry(&["check", "--against", "new.csv"]).exits(2);
+    assert!(told.stderr.contains("`nightferry check mappings/NAME.toml --against FILE`"), "{}", told.stderr);
+}
+
+#[test]
+fn check_watch_checks_again_when_a_file_is_saved() {
+    use std::io::BufRead as _;
+    let stage = Stage::new(Source::Folder);
+    let mut command = stage.command(&["check", "--watch"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert_eq!(next(), "all files are valid");
+    stage.edit("project/mappings/orders.toml", "required = true", "requierd = true");
+    assert_eq!(next(), "1 error, 0 warnings");
+    stage.edit("project/mappings/orders.toml", "requierd = true", "required = true");
+    assert_eq!(next(), "all files are valid");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -472,7 +472,7 @@ fn fuzz_toml() {
         let (path, root, secrets) = (root.join(path), root.clone(), secrets.clone());
         let attempt = move || {
             fs::write(&path, &mutated).unwrap();
-            let problems = project::check(&root, &[], &Secrets::in_folder(&secrets), false);
+            let problems = project::check(&root, &[], &Secrets::in_folder(&secrets), false, &|_, _| None);
             let shown = (render::render(&problems, true), render::to_json(&problems).to_string());
             fs::write(&path, &text).unwrap();
             if shown.0.is_empty() && problems.errors() > 0 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Works on a fresh Debian with Rust, a C compiler, perl and make: some tests talk to a real OpenSSH server, so
-# openssh-server is installed when it is missing (nothing is started or changed; the tests start their own on a free port).
+# Runs every test. Works on a fresh Debian with Rust, a C compiler, perl and make: some tests talk to real SFTP servers, so OpenSSH,
+# ProFTPD and asyncssh are installed when they are missing; the tests start their own on free ports.
 #
 #     bash tests/run.sh [ARGUMENTS FOR cargo test]
 #     bash tests/run.sh --fuzz        mutated files, mappings and TOML, NF_FUZZ_SECONDS (60) for each of the two targets
@@ -25,14 +25,38 @@ if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 export PATH
 
-if ! command -v sshd >/dev/null; then
-  command -v apt-get >/dev/null || die "there is no sshd, and no apt-get to install it with; install OpenSSH's server and run this again"
+# What the tests talk to, and the Debian packages that have it.
+missing=()
+command -v sshd >/dev/null || missing+=(openssh-server)
+command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+command -v proftpd >/dev/null && [ -e /usr/lib/proftpd/mod_sftp.so ] || missing+=(proftpd-core proftpd-mod-crypto)
+command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+if [ "${#missing[@]}" -gt 0 ]; then
+  command -v apt-get >/dev/null || die "missing: ${missing[*]} (Debian's names), and no apt-get to install them with; install them and run this again"
   if [ "${#as_root[@]}" -gt 0 ] && ! command -v sudo >/dev/null; then
-    die "there is no sshd; as root, run: apt-get install -y --no-install-recommends openssh-server"
+    die "missing; as root, run: apt-get install -y --no-install-recommends ${missing[*]}"
   fi
-  say "installing openssh-server (sshd is missing)"
+  say "installing ${missing[*]}"
+  # A server that comes with its package is not to be started: the tests start their own.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 0755 "$policy"
+    # shellcheck disable=SC2064
+    trap "${as_root[*]} rm -f $policy" EXIT
+  fi
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  if [ "$(cat "$policy")" = $'#!/bin/sh\nexit 101' ]; then "${as_root[@]}" rm -f "$policy"; fi
+  trap - EXIT
+fi
+
+# asyncssh comes from PyPI, into a folder of its own below the build's.
+venv="${CARGO_TARGET_DIR:-target}/asyncssh"
+if ! "$venv/bin/python3" -c 'import asyncssh' 2>/dev/null; then
+  say "installing asyncssh into $venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install -q 'asyncssh>=2.14'
 fi
 
 # An sshd that root starts insists on its privilege separation folder.

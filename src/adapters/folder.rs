@@ -114,6 +114,11 @@ impl Remote for FolderRemote {
         }
     }
 
+    fn try_write(&mut self, folder: &str, name: &str) -> Result<(), RemoteError> {
+        let path = self.path(folder, name.as_bytes());
+        fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(|error| refused(&path, &error))
+    }
+
     fn at_once(&self) -> usize {
         AT_ONCE
     }

@@ -102,7 +102,7 @@ pub fn root(common: &Common) -> Result<PathBuf, Failure> {
 }
 
 /// The first of `--data` (or `NIGHTFERRY_DATA`), `[paths] data`, `$STATE_DIRECTORY`, and `.nightferry/data`.
-fn data_folder(common: &Common, project: &Project) -> PathBuf {
+pub fn data_folder(common: &Common, project: &Project) -> PathBuf {
     let state_directory = || std::env::var_os("STATE_DIRECTORY").filter(|text| !text.is_empty()).map(PathBuf::from);
     let chosen = common.data.clone().or_else(|| project.data.as_ref().map(|data| project.root.join(data)));
     chosen.or_else(state_directory).unwrap_or_else(|| project.root.join(".nightferry/data"))

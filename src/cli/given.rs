@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::context::{Context, ledger_failure};
 use super::exit::{Exit, Failure};
-use crate::config::project::{LoadedMapping, load_job};
+use crate::config::project::{LoadedMapping, Project};
 use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
+use crate::ledger::Ledger;
 
 /// A file to look at.
 pub struct Given {
@@ -52,17 +53,22 @@ pub fn given(context: &Context, mapping: &LoadedMapping, path: Option<&Path>) ->
 /// The last file that a job with this mapping settled, as it was landed.
 fn last(context: &Context, mapping: &LoadedMapping) -> Result<Option<Given>, Failure> {
     let Some(ledger) = context.ledger_to_read()? else { return Ok(None) };
-    let jobs = context.project.job_names();
-    let uses = |name: &&String| {
-        load_job(&context.project, name).is_ok_and(|loaded| loaded.job.mapping.as_str() == mapping.name)
-    };
-    for job in jobs.iter().filter(uses) {
+    last_accepted(&context.project, &context.data, &ledger, &mapping.name)
+}
+
+/// The newest file that a job with a mapping settled and of which the landed copy is still there.
+pub fn last_accepted(project: &Project, data: &Path, ledger: &Ledger, mapping: &str) -> Result<Option<Given>, Failure> {
+    let mut newest = None;
+    for job in project.jobs_with(mapping) {
         let found = ledger.last_settled(&JobName::new(job)).map_err(|error| ledger_failure(&error))?;
         let Some(file) = found else { continue };
-        let path = context.data.join("files").join(file.run.as_str()).join(format!("{}.landed", file.ordinal));
+        let path = data.join("files").join(file.run.as_str()).join(format!("{}.landed", file.ordinal));
+        if newest.as_ref().is_some_and(|(id, _)| *id > file.id) {
+            continue;
+        }
         if let Ok(open) = File::open(path) {
-            return Ok(Some(Given { file: open, name: shown_name(&file.name) }));
+            newest = Some((file.id, Given { file: open, name: shown_name(&file.name) }));
         }
     }
-    Ok(None)
+    Ok(newest.map(|(_, given)| given))
 }

@@ -56,6 +56,9 @@ impl Progress for Bar {
                 self.enter("land", BYTES, total, format!("landing {name}"));
                 self.bar.set_position(done);
             }
+            Step::Waiting { notes } => {
+                self.enter("wait", "  {spinner} {wide_msg}", None, format!("waiting: {}", notes.join("; ")));
+            }
             Step::Mapping { done, total } => {
                 self.enter("map", BYTES, Some(total), "mapping".to_owned());
                 self.bar.set_position(done);

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use crate::config::project::load_job;
 use crate::ledger::Ledger;
 use crate::ledger::row::RunRow;
-use crate::report::document::{RunDocument, totals};
+use crate::report::document::{RunDocument, summed, totals};
 use crate::report::reconciliation::{Reconciliation, result_word};
 
 /// Arguments.
@@ -58,7 +58,8 @@ fn document(ledger: &Ledger, run: &RunRow) -> Result<serde_json::Value, Failure>
     let files = ledger.files(&run.id).map_err(|error| ledger_failure(&error))?;
     let causes = ledger.reject_causes(&run.id).map_err(|error| ledger_failure(&error))?;
     let (_, records) = totals(&files);
-    let run_document = RunDocument::of(run, &files);
+    let measures = ledger.run_measures(&run.id).map_err(|error| ledger_failure(&error))?;
+    let run_document = RunDocument::of(run, &files, &summed(measures));
     let causes: Vec<_> =
         causes.into_iter().map(|(code, side, count)| json!({ "code": code, "side": side, "count": count })).collect();
     Ok(json!({

@@ -1,7 +1,9 @@
 //! Opens the remote behind a connection, with its secrets resolved.
 
+use std::path::PathBuf;
+
 use crate::adapters::folder::FolderRemote;
-use crate::adapters::sftp::{SftpRemote, SftpSecrets};
+use crate::adapters::sftp::{self, SftpSecrets};
 use crate::config::secret::SecretSource;
 use crate::domain::job::{Connection, ConnectionKind, SecretRef, SftpConnection};
 use crate::ports::{Remote, RemoteError};
@@ -10,9 +12,7 @@ use crate::ports::{Remote, RemoteError};
 pub fn open(connection: &Connection, secrets: &dyn SecretSource) -> Result<Box<dyn Remote>, RemoteError> {
     match &connection.kind {
         ConnectionKind::Folder { path } => Ok(Box::new(FolderRemote::new(path.clone()))),
-        ConnectionKind::Sftp(sftp) => {
-            Ok(Box::new(SftpRemote::connect(sftp, &connection.name, || sftp_secrets(sftp, secrets))?))
-        }
+        ConnectionKind::Sftp(sftp) => sftp::connect(sftp, &connection.name, || sftp_secrets(sftp, secrets)),
         ConnectionKind::Http(_) => Err(RemoteError::Refused {
             message: format!("connection `{}` is of kind http, no source", connection.name),
         }),
@@ -41,5 +41,6 @@ fn sftp_secrets(sftp: &SftpConnection, secrets: &dyn SecretSource) -> Result<Sft
         password: resolve(&sftp.password)?,
         key: resolve(&sftp.key)?,
         key_passphrase: resolve(&sftp.key_passphrase)?,
+        agent_socket: sftp.agent.as_ref().and_then(|_| std::env::var_os("SSH_AUTH_SOCK")).map(PathBuf::from),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 
@@ -15,12 +16,14 @@ use crate::adapters::folder::FolderRemote;
 use crate::adapters::http::{HttpTarget, SetUpError};
 use crate::config::project::{LoadError, LoadedJob, load_job};
 use crate::config::secret::Secrets;
+use crate::config::unit::duration_of;
 use crate::domain::job::{Connection, ConnectionKind, HttpConnection};
+use crate::domain::measure::sum_lines;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
-use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Place, Ports, RunError, RunFailure, dry_run};
+use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Patience, Place, Ports, RunError, RunFailure, dry_run};
 use crate::ports::{Clock as _, Remote};
-use crate::report::document::{ErrorDocument, RunDocument};
+use crate::report::document::{ErrorDocument, RunDocument, summed};
 use crate::report::reconciliation::Reconciliation;
 
 /// Arguments.
@@ -37,6 +40,9 @@ pub struct Args {
     /// Take this local file instead of asking the source
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// While nothing, or not enough, is there: look again, every `[source] look_every`, for so long or until a signal
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, conflicts_with_all = ["dry_run", "file"], value_parser = duration_of)]
+    wait: Option<Option<Duration>>,
     /// End with 0 although rows were rejected
     #[arg(long)]
     rejects_ok: bool,
@@ -108,6 +114,7 @@ pub fn order(prepared: &Prepared, date: NaiveDate, file: Option<PathBuf>) -> Res
         pinned: prepared.loaded.pinned.clone(),
         business_date: date,
         file,
+        patience: None,
         data: prepared.context.data.clone(),
     })
 }
@@ -157,7 +164,8 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn carry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure> {
-    let order = order(&prepared, date_of(args, &prepared), args.file.clone())?;
+    let mut order = order(&prepared, date_of(args, &prepared), args.file.clone())?;
+    order.patience = args.wait.map(|at_most| Patience { look_every: order.job.source.look_every, at_most });
     let ending = Ending { json: args.json, rejects_ok: args.rejects_ok };
     run_order(order, Begin::Date, &prepared, common, ending)
 }
@@ -214,8 +222,8 @@ fn tell_outcome(
     ending: Ending,
 ) -> Result<Exit, Failure> {
     let run = print_run(&outcome.run, prepared, ledger, ending)?;
-    if let Some(looked_for) = &outcome.looked_for {
-        tell(common, looked_for);
+    for note in &outcome.notes {
+        tell(common, note);
     }
     if outcome.interrupted {
         tell(common, &format!("interrupted; `nightferry resume {}` goes on", outcome.run));
@@ -234,7 +242,8 @@ fn print_run(
     let row = row.ok_or_else(|| Failure::new(Exit::FAILED, "ledger", format!("run {id} is not in the ledger")))?;
     if ending.json {
         let files = ledger.files(id).map_err(|error| ledger_failure(&error))?;
-        print_json(&RunDocument::of(&row, &files))?;
+        let measures = ledger.run_measures(&row.id).map_err(|error| ledger_failure(&error))?;
+        print_json(&RunDocument::of(&row, &files, &summed(measures)))?;
     } else {
         print(&reconcile::text(&prepared.context, ledger, &row)?);
     }
@@ -269,14 +278,14 @@ fn dry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure
     bar.finish();
     let tried = tried.map_err(|error| failure_of(&error))?;
     if args.json {
-        print_json(&RunDocument::of_dry_run(&tried.run, &tried.files))?;
+        print_json(&RunDocument::of_dry_run(&tried.run, &tried.files, &sum_lines(tried.measures.clone())))?;
     } else {
         let (files, causes) = (&tried.files, &tried.causes);
         let playbook = &prepared.loaded.job.playbook;
         print(&Reconciliation { run: &tried.run, files, causes, playbook }.dry_text(&tried.examples));
     }
-    if let Some(looked_for) = &tried.looked_for {
-        tell(common, looked_for);
+    for note in &tried.notes {
+        tell(common, note);
     }
     Ok(Exit::of_run(tried.run.state, tried.run.error.as_ref().map(|error| error.code.as_str()), args.rejects_ok))
 }

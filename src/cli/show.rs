@@ -7,7 +7,7 @@ use super::reconcile;
 use crate::domain::file::shown_name;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
-use crate::report::document::{RunDocument, instant};
+use crate::report::document::{RunDocument, instant, summed};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,8 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let (ledger, run) = context.run(&args.run)?;
     let files = ledger.files(&run.id).map_err(|error| ledger_failure(&error))?;
     if args.json {
-        print_json(&RunDocument::of(&run, &files))?;
+        let measures = ledger.run_measures(&run.id).map_err(|error| ledger_failure(&error))?;
+        print_json(&RunDocument::of(&run, &files, &summed(measures)))?;
         return Ok(Exit::DONE);
     }
     print(&reconcile::text(&context, &ledger, &run)?);

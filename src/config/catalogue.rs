@@ -233,6 +233,18 @@ pub const ENTRIES: &[Entry] = &[
         next: "Add `{ name = \"FIELD\", pos = \"from-to\" }` to `[output] columns`, or remove the field.",
     },
     Entry {
+        code: "NF145",
+        title: "a measure that cannot be added up",
+        means: "A measure counts records, or adds up a field that is a number, apart for each value of one other field.",
+        next: "Write `count = true`, or `sum = \"FIELD\"` with a field of `type = \"number\"` or `\"integer\"`.",
+    },
+    Entry {
+        code: "NF150",
+        title: "the names have no such part",
+        means: "A rule needs a number, or a named group, that the pattern of the names does not have.",
+        next: "Write `{sequence}` into `files`, or the groups `(?<sequence>\\d+)` and `(?<date>\\d{8})` into `regex`.",
+    },
+    Entry {
         code: "NF190",
         title: "words that this version does not act on",
         means: "They are read and kept, and nothing that is sent depends on them.",
@@ -429,6 +441,12 @@ pub const ENTRIES: &[Entry] = &[
         title: "not a name for a secret",
         means: "Names stand in variables and file names.",
         next: "Use letters, digits, `-`, `_` and `.`.",
+    },
+    Entry {
+        code: "NF509",
+        title: "old algorithms need the other engine",
+        means: "The engine `ssh2` is built without SHA-1, so `legacy_algorithms` would change nothing.",
+        next: "Write `engine = \"russh\"` beside it, and ask the partner to update the server.",
     },
     Entry {
         code: "required",
@@ -729,6 +747,18 @@ pub const ENTRIES: &[Entry] = &[
         title: "the checksum is not the announced one",
         means: "The copy differs from the original.",
         next: "Ask for the file again.",
+    },
+    Entry {
+        code: "bad-name",
+        title: "the server lists a name that leads elsewhere",
+        means: "A name with a `/` in it would reach a file that the job was not given; it is never asked for.",
+        next: "Ask whoever runs the server; honest servers list plain names.",
+    },
+    Entry {
+        code: "name-conflict",
+        title: "two names of a listing are the same",
+        means: "The name stands there twice, or twice but for large and small letters, and a server that does not tell them apart would hand over the same file twice. The first is taken.",
+        next: "Ask the sender to rename the second; the next run takes it.",
     },
     Entry {
         code: "seen-before",

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::diagnostic::SECRET_IN_FILE;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::duration;
 use crate::domain::job::{
-    Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpTimeouts,
+    Agent, Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpEngine, SftpTimeouts,
 };
 use crate::domain::name::ConnectionName;
 use crate::domain::pace::Rate;
@@ -81,17 +82,64 @@ fn sftp(table: &Table<'_>, name: &str, secrets: &mut Vec<At<String>>) -> Option<
     let host_keys = host_keys(table, name);
     let timeouts = timeouts(table);
     let sessions = table.get("sessions").map_or(Some(2), |value| value.integer(1, 16));
+    let engine = if table.has("engine") {
+        table.choice("engine", &[("ssh2", SftpEngine::Ssh2), ("russh", SftpEngine::Russh)])
+    } else {
+        Some(SftpEngine::default())
+    };
+    let keepalive = table.get("keepalive").map_or(Some(Duration::from_secs(30)), |value| duration(&value));
+    let legacy_algorithms = legacy_algorithms(table, engine);
     Some(SftpConnection {
+        engine: engine?,
         host: host?.value,
         port: port?,
         user: user?.value,
         password,
         key,
         key_passphrase,
+        agent: agent(table),
         host_keys: host_keys?,
         sessions: sessions.and_then(|sessions| u32::try_from(sessions).ok())?,
+        keepalive: keepalive?.max(Duration::from_secs(1)),
+        legacy_algorithms,
         timeouts,
     })
+}
+
+/// Only russh still has them; libssh2 is built without SHA-1.
+fn legacy_algorithms(table: &Table<'_>, engine: Option<SftpEngine>) -> bool {
+    let asked = table.flag("legacy_algorithms");
+    if let Some(value) = table.peek("legacy_algorithms").filter(|_| asked && engine == Some(SftpEngine::Ssh2)) {
+        table.sink().error_help(
+            "NF509",
+            &value.span(),
+            "`legacy_algorithms` needs the engine `russh`",
+            "the default engine is built without SHA-1",
+            "write `engine = \"russh\"` beside it",
+        );
+    }
+    asked
+}
+
+fn agent(table: &Table<'_>) -> Option<Agent> {
+    let value = table.get("agent")?;
+    match value.node() {
+        toml::de::DeValue::Boolean(_) => value.boolean().filter(|agent| *agent).map(|_| Agent::AnyKey),
+        _ => value
+            .text()
+            .filter(|text| is_fingerprint(table.sink(), text, "a key of the agent"))
+            .map(|text| Agent::Key(text.value)),
+    }
+}
+
+fn is_fingerprint(sink: &Sink<'_>, text: &At<String>, what: &str) -> bool {
+    let hash = text.value.strip_prefix("SHA256:").unwrap_or_default();
+    let good = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-=".contains(&byte));
+    if !good {
+        let message = format!("{what} is named by its SHA-256 fingerprint");
+        sink.error_help("NF504", &text.span, message, "not `SHA256:…`", "`ssh-keygen -lf FILE` shows it");
+    }
+    good
 }
 
 fn host_keys(table: &Table<'_>, name: &str) -> Option<Vec<String>> {
@@ -123,7 +171,7 @@ fn host_keys(table: &Table<'_>, name: &str) -> Option<Vec<String>> {
 
 fn timeouts(table: &Table<'_>) -> SftpTimeouts {
     let mut timeouts = SftpTimeouts::default();
-    let mut take = |value: Option<Value<'_>>, slot: fn(&mut SftpTimeouts) -> &mut std::time::Duration| {
+    let mut take = |value: Option<Value<'_>>, slot: fn(&mut SftpTimeouts) -> &mut Duration| {
         if let Some(read) = value.as_ref().and_then(duration) {
             *slot(&mut timeouts) = read;
         }
@@ -141,7 +189,7 @@ fn timeouts(table: &Table<'_>) -> SftpTimeouts {
 
 fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnection> {
     let base_url = table.required("base_url").and_then(|value| base_url(&value));
-    let timeout = table.get("timeout").map_or(Some(std::time::Duration::from_secs(30)), |value| duration(&value));
+    let timeout = table.get("timeout").map_or(Some(Duration::from_secs(30)), |value| duration(&value));
     let headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
     let bearer = table.table("auth").map_or(Some(None), |auth| read_auth(auth, secrets));
     let rate = table.table("rate").map(read_rate).unwrap_or_default();

@@ -1,17 +1,17 @@
 //! A job file: what, when, from where, to where, and what to do when not.
 
-use globset::GlobBuilder;
 use serde_json_path::JsonPath;
 use toml::de::DeValue;
 
 use super::connections::check_header;
+use super::reconcile::{self, ReadMeasure, ReadReconcile};
 use super::schedule::{self, ReadSchedule};
-use super::template::date_template;
+use super::source;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
 use crate::domain::job::{
-    Afterwards, BatchRule, DateTemplate, EmptyFile, Idempotency, IfNone, Job, MatchBy, OkWhen, OnUnanswered,
-    PlaybookEntry, ReadyRule, ResponseRule, Results, RetryOn, RetryRule, SeenBefore, Source, Target,
+    BatchRule, Idempotency, Job, MatchBy, OkWhen, OnUnanswered, PlaybookEntry, ResponseRule, Results, RetryOn,
+    RetryRule, Target,
 };
 use crate::domain::name::{ConnectionName, JobName, MappingName};
 
@@ -28,6 +28,10 @@ pub struct ReadJob {
     pub source: Option<At<String>>,
     /// `[target] connection`.
     pub target: Option<At<String>>,
+    /// `[reconcile]`.
+    pub reconcile: ReadReconcile,
+    /// `[[measures]]`.
+    pub measures: Vec<ReadMeasure>,
 }
 
 /// Reads a job; `stem` is the name of its file without `.toml`.
@@ -39,12 +43,10 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
         None => ReadSchedule::unscheduled(timezone),
     };
     let source_table = root.required("source").and_then(|value| value.table("source"));
-    let (source, source_place) = source_table.map(read_source).unwrap_or_default();
+    let (source, source_place) = source_table.map(source::read).unwrap_or_default();
     let target_table = root.required("target").and_then(|value| value.table("target"));
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
-    if let Some(reconcile) = root.table("reconcile") {
-        reconcile.end();
-    }
+    let (reconcile, measures) = reconcile::read(&root);
     let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
     root.end();
     let job = (|| {
@@ -55,11 +57,13 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
             mapping: MappingName::new(mapping.as_ref()?.value.clone()),
             source: source?,
             target: target?,
+            reconcile: reconcile.rule.clone(),
+            measures: measures.iter().map(|read| read.measure.clone()).collect(),
             playbook,
         })
     })();
     let _ = sink;
-    ReadJob { job, schedule, mapping, source: source_place, target: target_place }
+    ReadJob { job, schedule, mapping, source: source_place, target: target_place, reconcile, measures }
 }
 
 type Head = (Option<At<String>>, Option<String>, bool, Option<At<String>>);
@@ -85,121 +89,6 @@ fn read_head(table: Table<'_>, stem: &str) -> Head {
     let mapping = table.required("mapping").and_then(|value| value.text());
     table.end();
     (name, title, enabled, mapping)
-}
-
-fn read_source(table: Table<'_>) -> (Option<Source>, Option<At<String>>) {
-    let connection = source_connection(&table);
-    let sink = table.sink();
-    let template = |key: &str, with_file: bool| table.text(key).and_then(|text| date_template(sink, &text, with_file));
-    let folder = if table.get("folder").is_some() { template("folder", false) } else { Some(DateTemplate(Vec::new())) };
-    let files = table.required("files").and_then(|value| value.text()).and_then(|text| files(sink, &text));
-    let ready = table
-        .get("ready_when")
-        .map_or(Some(ReadyRule::UnchangedFor(std::time::Duration::from_secs(10))), |value| ready(&value));
-    let at_least = table.get("at_least").map_or(Some(1), |value| value.integer(0, 1_000_000));
-    let if_none = table.word("if_none", IfNone::from_word, &["wait", "succeed", "fail"]).unwrap_or(IfNone::Wait);
-    let empty_file = table.word("empty_file", EmptyFile::from_word, &["warn", "fail", "ok"]);
-    let seen_before =
-        table.word("seen_before", SeenBefore::from_word, &["skip", "reject", "process"]).unwrap_or(SeenBefore::Skip);
-    let afterwards = table.get("afterwards").map_or(Some(Afterwards::Keep), |value| afterwards(&value));
-    let source = (|| {
-        Some(Source {
-            connection: ConnectionName::new(connection.as_ref()?.value.clone()),
-            folder: folder?,
-            files: files?,
-            ready: ready?,
-            at_least: at_least.and_then(|number| u32::try_from(number).ok())?,
-            if_none,
-            empty_file,
-            seen_before,
-            afterwards: afterwards?,
-        })
-    })();
-    table.end();
-    (source, connection)
-}
-
-/// The name that a source without a connection has: `kind = "folder"`, with `folder` on this machine.
-pub const HERE: &str = "this machine";
-
-fn source_connection(table: &Table<'_>) -> Option<At<String>> {
-    let here = table.has("kind") && !table.has("connection");
-    if !here {
-        return table.required("connection").and_then(|value| value.text());
-    }
-    let kind = table.text("kind")?;
-    if kind.value != "folder" {
-        let message = format!("a source of kind `{}` is not in this version yet", kind.value);
-        table.sink().error("NF191", &kind.span, message, "`folder`, or a connection, is");
-        return None;
-    }
-    Some(At { value: HERE.to_owned(), span: kind.span })
-}
-
-fn files(sink: &Sink<'_>, text: &At<String>) -> Option<DateTemplate> {
-    let template = date_template(sink, text, false)?;
-    let sample = template.fill(chrono::NaiveDate::default(), "");
-    if sample.contains('/') {
-        sink.error_help(
-            "NF122",
-            &text.span,
-            "`files` is a pattern of names",
-            "it holds a `/`",
-            "put the folder into `folder`",
-        );
-        return None;
-    }
-    if let Err(error) = GlobBuilder::new(&sample).literal_separator(true).build() {
-        sink.error("NF122", &text.span, format!("this pattern cannot be used: {}", error.kind()), "");
-        return None;
-    }
-    Some(template)
-}
-
-fn ready(value: &Value<'_>) -> Option<ReadyRule> {
-    let help = "`\"at_once\"`, `{ unchanged_for = \"10s\" }` or `{ done_file = \"{file}.done\" }`";
-    if let DeValue::String(word) = value.node() {
-        if word == "at_once" {
-            return Some(ReadyRule::AtOnce);
-        }
-        value.sink().error_help(
-            "NF104",
-            &value.span(),
-            format!("`{word}` does not say when a file is ready"),
-            "",
-            help,
-        );
-        return None;
-    }
-    let table = value.table("source.ready_when")?;
-    let rule = match (table.get("unchanged_for"), table.text("done_file")) {
-        (Some(pause), None) => duration(&pause).map(ReadyRule::UnchangedFor),
-        (None, Some(done)) => date_template(table.sink(), &done, true).map(ReadyRule::DoneFile),
-        _ => {
-            table.sink().error_help("NF104", &value.span(), "one rule is needed here", "", help);
-            None
-        }
-    };
-    table.end();
-    rule
-}
-
-fn afterwards(value: &Value<'_>) -> Option<Afterwards> {
-    let help = "`\"keep\"`, `\"delete\"` or `{ move_to = \"/done/{business_date:%Y-%m}\" }`";
-    match value.node() {
-        DeValue::String(word) if word == "keep" => Some(Afterwards::Keep),
-        DeValue::String(word) if word == "delete" => Some(Afterwards::Delete),
-        DeValue::Table(_) => {
-            let table = value.table("source.afterwards")?;
-            let folder = table.required("move_to").and_then(|value| value.text());
-            table.end();
-            date_template(value.sink(), &folder?, false).map(Afterwards::MoveTo)
-        }
-        _ => {
-            value.sink().error_help("NF104", &value.span(), "this does not say what happens to the file", "", help);
-            None
-        }
-    }
 }
 
 fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {

@@ -28,24 +28,16 @@ const NOT_ACTED_ON: &[&str] = &[
     "schedule.or_records",
     "schedule.quiet_alert",
     "alerts",
-    "reconcile.key",
-    "reconcile.sign_off",
     "reconcile.on_break",
     // connections
-    "*.keepalive",
 ];
 
 const CHANGES_WHAT_IS_SENT: &[&str] = &[
     // jobs
     "format",
-    "measures",
     "reconcile.ask_target",
     "target.acknowledgement",
     "source.kind",
-    "source.regex",
-    "source.order",
-    "source.at_most",
-    "source.sequence",
     "source.path",
     "source.verify",
     "source.method",
@@ -69,9 +61,6 @@ const CHANGES_WHAT_IS_SENT: &[&str] = &[
     "target.afterwards",
     "target.idempotency.from",
     // connections
-    "*.engine",
-    "*.agent",
-    "*.legacy_algorithms",
     "*.api_version",
     "*.ca",
     "*.client_certificate",

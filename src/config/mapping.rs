@@ -2,14 +2,14 @@
 
 use toml::de::DeValue;
 
+use super::columns::{self, SeenFile};
 use super::inline_test::{self, InlineTest, Sample};
 use super::lookup::{self, Lookups};
 use super::project::Texts;
 use super::rules::{self, Names};
-use super::suggest::nearest;
 use super::tree::{At, Sink, Table, Value};
 use super::{input, layouts, output, recipe};
-use crate::mapping::spec::{Column, FieldSpec, Format, LayoutSpec, MappingSpec, Origin};
+use crate::mapping::spec::{FieldSpec, MappingSpec};
 
 /// A mapping file as it was read.
 pub struct ReadMapping {
@@ -21,8 +21,14 @@ pub struct ReadMapping {
     pub tests: Vec<InlineTest>,
 }
 
-/// Reads a mapping; `name` is the stem of its file.
-pub fn read(sink: &Sink<'_>, root: Table<'_>, name: &str, files: &mut Texts<'_>) -> ReadMapping {
+/// Reads a mapping; `name` is the stem of its file, `seen` gives the header of the file that it was last used on.
+pub fn read(
+    sink: &Sink<'_>,
+    root: Table<'_>,
+    name: &str,
+    files: &mut Texts<'_>,
+    seen: &dyn Fn(&MappingSpec) -> Option<SeenFile>,
+) -> ReadMapping {
     if let Some(head) = root.table("mapping") {
         if let Some(written) = head.text("name").filter(|written| written.value != name) {
             let message = format!("this mapping is `{}`, but its file is `{name}.toml`", written.value);
@@ -59,7 +65,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, name: &str, files: &mut Texts<'_>)
     let sample = root.table("sample").map(|table| inline_test::sample(&table, spec.as_ref())).unwrap_or_default();
     let tests = inline_test::tests(sink, &root);
     if let Some(spec) = &spec {
-        check_columns(sink, &root, spec, &sample);
+        columns::check(sink, &root, spec, &sample, seen(spec).as_ref());
     }
     root.end();
     ReadMapping { spec, sample, tests }
@@ -183,65 +189,4 @@ fn check_orders(sink: &Sink<'_>, root: &Table<'_>, fields: &[FieldSpec]) {
             }
         }
     }
-}
-
-/// Every column that is mapped stands in the sample: the header that is known before a file was seen.
-fn check_columns(sink: &Sink<'_>, root: &Table<'_>, spec: &MappingSpec, sample: &Sample) {
-    let record = spec.layouts.iter().find(|layout| layout.is_record);
-    let mut known: Vec<String> = match (spec.input.format, record) {
-        (Format::Fixed, Some(record)) => record.columns.iter().map(|column| column.name.clone()).collect(),
-        _ if !spec.input.columns.is_empty() => spec.input.columns.clone(),
-        _ => sample.layout("").into_iter().map(|(column, _)| column).collect(),
-    };
-    if known.is_empty() {
-        return;
-    }
-    let certain = spec.input.format == Format::Fixed || !spec.input.columns.is_empty();
-    known.extend(declared(&spec.layouts));
-    let Some(table) = root.table("fields") else { return };
-    for field in &spec.fields {
-        let Some(recipe) = table.peek(&field.name()).and_then(|value| value.table("fields")) else { continue };
-        if field.optional_column && !certain {
-            continue;
-        }
-        let (Origin::From(_) | Origin::FirstOf(_) | Origin::Template(_)) = &field.origin else { continue };
-        for column in field.origin.columns() {
-            let Column::Name(name) = column else { continue };
-            if known.contains(name) {
-                continue;
-            }
-            let origin = ["from", "first_of", "template"].iter().find_map(|key| recipe.peek(key));
-            let span = origin.as_ref().map_or(recipe.span(), |value| place_of(value, name));
-            report_column(sink, &span, name, &known, certain);
-        }
-    }
-}
-
-fn report_column(sink: &Sink<'_>, span: &std::ops::Range<usize>, name: &str, known: &[String], certain: bool) {
-    let near = nearest(name, known.iter().map(String::as_str));
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "if the column may really be missing, add `optional_column = true`".to_owned(),
-    };
-    if certain {
-        sink.error_help("NF204", span, format!("there is no column `{name}`"), "no such column", help);
-    } else {
-        sink.warn("NF204", span, format!("column `{name}` is not in `[sample]`"), help);
-    }
-}
-
-/// The place of a name in an origin.
-fn place_of(value: &Value<'_>, name: &str) -> std::ops::Range<usize> {
-    let items = match value.node() {
-        DeValue::Array(_) => value.list(false),
-        _ => return value.span(),
-    };
-    let found = items.into_iter().find(|item| matches!(item.node(), DeValue::String(text) if text == name));
-    found.map_or(value.span(), |item| item.span())
-}
-
-/// `LAYOUT.COLUMN` of the lines before the rows.
-fn declared(layouts: &[LayoutSpec]) -> impl Iterator<Item = String> {
-    let special = layouts.iter().filter(|layout| !layout.is_record);
-    special.flat_map(|layout| layout.columns.iter().map(|column| format!("{}.{}", layout.name, column.name)))
 }

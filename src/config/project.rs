@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::calendar;
+use super::columns::SeenFile;
 use super::connections::{self, ReadConnection};
 use super::diagnostic::Problems;
 use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
+use super::reconcile;
 use super::schedule::ReadSchedule;
 use super::secret::{SecretSource, Secrets};
+use super::source;
 use super::suggest::nearest;
 use super::tree::{At, Sink, Table};
 use super::words::File;
@@ -120,16 +123,22 @@ impl Pinned {
     /// Compiles the mapping as it was.
     pub fn compile(&self) -> Result<MappingSpec, Problems> {
         let mut texts = Texts { root: None, read: self.lookups.clone() };
-        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts);
+        let (read, problems) = compile_mapping(&self.path, &self.text, &self.name, &mut texts, &|_| None);
         read.spec.filter(|_| problems.errors() == 0).ok_or(problems)
     }
 }
 
 /// Compiles the text of a mapping.
-fn compile_mapping(path: &str, text: &str, name: &str, texts: &mut Texts<'_>) -> (ReadMapping, Problems) {
+fn compile_mapping(
+    path: &str,
+    text: &str,
+    name: &str,
+    texts: &mut Texts<'_>,
+    seen: &dyn Fn(&MappingSpec) -> Option<SeenFile>,
+) -> (ReadMapping, Problems) {
     let sink = Sink::new(path, text);
     let tree = sink.parse();
-    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts);
+    let mut read = mapping::read(&sink, Table::root(&sink, &tree, File::Mapping), name, texts, seen);
     read.spec = read.spec.filter(|_| sink.is_clean());
     (read, sink.finish())
 }
@@ -183,6 +192,17 @@ impl Project {
     /// Names of the mappings, from their files.
     pub fn mapping_names(&self) -> Vec<String> {
         stems(&self.root.join(&self.mappings))
+    }
+
+    /// The jobs that name a mapping, whatever else is wrong with them.
+    pub fn jobs_with(&self, mapping: &str) -> Vec<String> {
+        let names = |job: &String| {
+            let text = fs::read_to_string(self.root.join(self.job_path(job))).unwrap_or_default();
+            let table = text.parse::<toml::Table>().ok();
+            let named = table.as_ref().and_then(|table| table.get("job")?.get("mapping")?.as_str());
+            named == Some(mapping)
+        };
+        self.job_names().into_iter().filter(names).collect()
     }
 
     /// Names of the calendars, from their files.
@@ -306,7 +326,7 @@ pub fn compile_text(
     let files = text.lines().filter(|line| line.trim_start().starts_with("file")).filter_map(named);
     let read = files.filter_map(|file| lookups(&file).map(|text| (file, text))).collect();
     let mut texts = Texts { root: Some(root), read };
-    let (read, problems) = compile_mapping(path, text, name, &mut texts);
+    let (read, problems) = compile_mapping(path, text, name, &mut texts, &|_| None);
     let pinned = Pinned { name: name.to_owned(), path: path.to_owned(), text: text.to_owned(), lookups: texts.read };
     let ReadMapping { spec, sample, tests } = read;
     match spec {
@@ -324,14 +344,17 @@ pub fn load_connections(project: &Project) -> Result<BTreeMap<ConnectionName, Co
     if loading.problems.errors() > 0 {
         return Err(loading.problems);
     }
-    let named = read.into_iter().filter(|(name, _)| name != job::HERE);
+    let named = read.into_iter().filter(|(name, _)| name != source::HERE);
     Ok(named.filter_map(|(name, read)| Some((ConnectionName::new(name), read.connection?))).collect())
 }
 
-/// Every mistake of every file, at once. With `paths` only what stands in those files.
-pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool) -> Problems {
+/// The header of the file that a mapping was last used on, by the mapping's name.
+pub type Seen<'a> = dyn Fn(&str, &MappingSpec) -> Option<SeenFile> + 'a;
+
+/// Every mistake of every file, at once. With `paths` only what stands in those files. Columns are compared with what `seen` gives.
+pub fn check(root: &Path, paths: &[PathBuf], secrets: &Secrets, secrets_are_errors: bool, seen: &Seen<'_>) -> Problems {
     let (project, problems) = Project::read(root);
-    let mut loading = Loading { project: &project, problems };
+    let mut loading = Loading { project: &project, problems, seen };
     let read = loading.connections(None);
     let mut used = BTreeSet::new();
     for name in project.job_names() {
@@ -369,11 +392,13 @@ struct Parts {
 struct Loading<'p> {
     project: &'p Project,
     problems: Problems,
+    seen: &'p Seen<'p>,
 }
 
 impl<'p> Loading<'p> {
     fn new(project: &'p Project) -> Self {
-        Self { project, problems: Problems::default() }
+        // A run compares with the file itself, and what an analyst prepares for tomorrow stops nothing today.
+        Self { project, problems: Problems::default(), seen: &|_, _| None }
     }
 
     fn connections(&mut self, only: Option<&[&str]>) -> BTreeMap<String, ReadConnection> {
@@ -390,10 +415,10 @@ impl<'p> Loading<'p> {
         }
         // A source without a connection has its `folder` in the project, unless that is absolute.
         let path = self.project.root.clone();
-        let (name, kind) = (ConnectionName::new(job::HERE), ConnectionKind::Folder { path });
+        let (name, kind) = (ConnectionName::new(source::HERE), ConnectionKind::Folder { path });
         let here = Connection { name, kind };
         let kind = Some("folder".to_owned());
-        read.insert(job::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
+        read.insert(source::HERE.to_owned(), ReadConnection { connection: Some(here), kind, secrets: Vec::new() });
         read
     }
 
@@ -409,7 +434,7 @@ impl<'p> Loading<'p> {
             }
         };
         let mut texts = Texts { root: Some(&self.project.root), read: BTreeMap::new() };
-        let (read, problems) = compile_mapping(&path, &text, name, &mut texts);
+        let (read, problems) = compile_mapping(&path, &text, name, &mut texts, &|spec| (self.seen)(name, spec));
         self.problems.merge(problems);
         let pinned = Pinned { name: name.to_owned(), path, text, lookups: texts.read };
         let ReadMapping { spec, sample, tests } = read;
@@ -448,12 +473,14 @@ impl<'p> Loading<'p> {
         let mut source = find(sink, &connections, read.source.as_ref(), &["sftp", "folder"]);
         let is_absolute =
             read.job.as_ref().is_some_and(|job| job.source.folder.fill(Default::default(), "").starts_with('/'));
-        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == job::HERE), is_absolute) {
+        if let (Some(here), true) = (source.as_mut().filter(|source| source.name.as_str() == source::HERE), is_absolute)
+        {
             here.kind = ConnectionKind::Folder { path: PathBuf::from("/") };
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
         let timetable = read.schedule.and_then(|schedule| self.timetable(sink, schedule));
         let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
+        reconcile::check(sink, &spec, &read.reconcile, &read.measures);
         check_output(sink, &spec, read.target.as_ref());
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());

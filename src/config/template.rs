@@ -3,7 +3,7 @@
 use chrono::format::{Item, StrftimeItems};
 
 use super::tree::{At, Sink};
-use crate::domain::job::{DateTemplate, TemplatePart};
+use crate::domain::source::{DateTemplate, TemplatePart};
 
 /// Splits `a{b}c` into literal and braced parts; `None` when a brace is left open or closed twice.
 pub fn braces(text: &str) -> Option<Vec<(bool, &str)>> {
@@ -29,8 +29,19 @@ pub fn braces(text: &str) -> Option<Vec<(bool, &str)>> {
     Some(parts)
 }
 
-/// A template of a folder or a name. `{file}` is known only where a file is at hand.
-pub fn date_template(sink: &Sink<'_>, text: &At<String>, with_file: bool) -> Option<DateTemplate> {
+/// What a template may hold, beside dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing else.
+    Dates,
+    /// `{file}`: a file is at hand.
+    File,
+    /// `{sequence}`: it is the pattern of a name.
+    Names,
+}
+
+/// A template of a folder or a name.
+pub fn date_template(sink: &Sink<'_>, text: &At<String>, known: Known) -> Option<DateTemplate> {
     let Some(parts) = braces(&text.value) else {
         let message = format!("`{}` has a `{{` or `}}` without its other half", text.value);
         sink.error("NF105", &text.span, message, "");
@@ -42,14 +53,27 @@ pub fn date_template(sink: &Sink<'_>, text: &At<String>, with_file: bool) -> Opt
         (true, Some(("business_date", format))) if is_date_format(format) => {
             Some(TemplatePart::BusinessDate(format.to_owned()))
         }
-        (true, None) if part == "file" && with_file => Some(TemplatePart::File),
+        (true, None) if part == "file" && known == Known::File => Some(TemplatePart::File),
+        (true, None) if part == "sequence" && known == Known::Names => Some(TemplatePart::Sequence(0)),
+        (true, Some(("sequence", digits))) if known == Known::Names && digits_of(digits).is_some() => {
+            digits_of(digits).map(TemplatePart::Sequence)
+        }
         _ => {
-            let known = if with_file { "`{file}` or `{business_date:%Y%m%d}`" } else { "`{business_date:%Y%m%d}`" };
+            let known = match known {
+                Known::Dates => "`{business_date:%Y%m%d}`",
+                Known::File => "`{file}` or `{business_date:%Y%m%d}`",
+                Known::Names => "`{business_date:%Y%m%d}` or `{sequence:05}`",
+            };
             sink.error("NF105", &text.span, format!("`{{{part}}}` is not known here"), &format!("known is {known}"));
             None
         }
     });
     parts.collect::<Option<Vec<_>>>().map(DateTemplate)
+}
+
+/// `05`: five digits at least.
+fn digits_of(format: &str) -> Option<usize> {
+    format.strip_prefix('0')?.parse().ok().filter(|digits| (1..=18).contains(digits))
 }
 
 /// Whether a format has only words that a date can fill.

@@ -1,7 +1,7 @@
 //! Reading the spanned tree of a TOML file: every getter notes what it took and what is wrong, and goes on.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_spanned::Spanned;
@@ -29,6 +29,8 @@ pub struct Sink<'t> {
     text: &'t str,
     found: RefCell<Vec<Diagnostic>>,
     not_acted_on: RefCell<Vec<String>>,
+    /// Other texts that a mistake points into, by path.
+    others: RefCell<BTreeMap<String, String>>,
     /// What kind of file it is: whose words count.
     file: Cell<File>,
 }
@@ -37,7 +39,8 @@ impl<'t> Sink<'t> {
     /// For a file at `path`, relative to the project.
     pub fn new(path: &str, text: &'t str) -> Self {
         let file = Cell::new(File::Mapping);
-        Self { path: path.to_owned(), text, found: RefCell::default(), not_acted_on: RefCell::default(), file }
+        let (found, not_acted_on, others) = Default::default();
+        Self { path: path.to_owned(), text, found, not_acted_on, others, file }
     }
 
     /// Parses the file; syntax errors are collected, and what can be read is read.
@@ -85,6 +88,22 @@ impl<'t> Sink<'t> {
             let (path, label) = (self.path.clone(), second_label.to_owned());
             last.second = Some(Second { path, span: second.clone(), label });
         }
+    }
+
+    /// Notes an error whose other place is in another text: its path, the text, the bytes and the label.
+    pub fn error_elsewhere(
+        &self,
+        code: &'static str,
+        message: impl Into<String>,
+        (span, label): (&Range<usize>, &str),
+        (path, text, second, second_label): (&str, &str, Range<usize>, String),
+        help: Vec<String>,
+    ) {
+        self.note(Severity::Error, code, span, message.into(), label, help);
+        if let Some(last) = self.found.borrow_mut().last_mut() {
+            last.second = Some(Second { path: path.to_owned(), span: second, label: second_label });
+        }
+        self.others.borrow_mut().insert(path.to_owned(), text.to_owned());
     }
 
     fn note(
@@ -137,7 +156,8 @@ impl<'t> Sink<'t> {
             let help = "what is sent does not change; commands of later versions will act on them";
             self.warn("NF190", &(0..0), message, help);
         }
-        let sources = [(self.path, self.text.to_owned())].into();
+        let mut sources = self.others.into_inner();
+        sources.insert(self.path, self.text.to_owned());
         Problems { diagnostics: self.found.into_inner(), sources }
     }
 

@@ -51,6 +51,15 @@ pub fn size(value: &Value<'_>) -> Option<u64> {
     parsed
 }
 
+/// `"90s"` as a command line has it.
+///
+/// # Errors
+/// What a duration looks like.
+pub fn duration_of(text: &str) -> Result<Duration, String> {
+    let example = || "a number and a unit (ms, s, m, h, d), for example `2h`".to_owned();
+    with_unit(text, DURATIONS).map(Duration::from_millis).ok_or_else(example)
+}
+
 /// A duration with a unit, from its text.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     with_unit(text, DURATIONS).map(Duration::from_millis)

@@ -262,7 +262,10 @@ impl russh_sftp::server::Handler for Files {
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, Self::Error> {
         match self.open.get_mut(&handle) {
-            Some(Open::Folder(names)) if !names.is_empty() => Ok(Name { id, files: std::mem::take(names) }),
+            // A hundred at once, as OpenSSH does: a whole folder may be more than a packet holds.
+            Some(Open::Folder(names)) if !names.is_empty() => {
+                Ok(Name { id, files: names.drain(..names.len().min(100)).collect() })
+            }
             Some(Open::Folder(_)) => Err(StatusCode::Eof),
             _ => Err(StatusCode::BadMessage),
         }
@@ -274,6 +277,10 @@ impl russh_sftp::server::Handler for Files {
 
     async fn mkdir(&mut self, id: u32, path: String, _attributes: FileAttributes) -> Result<Status, Self::Error> {
         fs::create_dir(self.path(&path)).map(|()| done(id)).map_err(refusal)
+    }
+
+    async fn rmdir(&mut self, id: u32, path: String) -> Result<Status, Self::Error> {
+        fs::remove_dir(self.path(&path)).map(|()| done(id)).map_err(refusal)
     }
 
     async fn realpath(&mut self, id: u32, path: String) -> Result<Name, Self::Error> {

@@ -24,6 +24,8 @@ pub struct SealedBatch {
     pub body_sha256: Sha256Hex,
     /// Its idempotency key.
     pub key: IdempotencyKey,
+    /// What its records add to the measures of the file: slot, and the amount in units of the slot's last decimal.
+    pub amounts: Vec<(u32, i64)>,
 }
 
 /// The state of a batch.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::measure::Measure;
 use super::name::{ConnectionName, JobName, MappingName};
 use super::pace::Rate;
 use super::run::words;
+use super::source::Source;
 
 /// The definition of one job.
 #[derive(Clone, Debug)]
@@ -21,8 +23,33 @@ pub struct Job {
     pub source: Source,
     /// Where records go.
     pub target: Target,
+    /// What must add up, and who says that it does.
+    pub reconcile: ReconcileRule,
+    /// `[[measures]]`.
+    pub measures: Vec<Measure>,
     /// What to do about errors, by reject code or `target:CODE`.
     pub playbook: Vec<PlaybookEntry>,
+}
+
+/// `[reconcile]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReconcileRule {
+    /// `key`: the target field that names a record to people; `find` looks for it.
+    pub key: Option<String>,
+    /// `sign_off`.
+    pub sign_off: SignOffRule,
+}
+
+/// `[reconcile] sign_off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignOffRule {
+    /// `false`: a balanced run needs nobody.
+    #[default]
+    Nobody,
+    /// `true`: one person.
+    OnePerson,
+    /// `"two_people"`: one prepares, another reviews.
+    TwoPeople,
 }
 
 /// One `[[playbook]]` entry, shown beside the error it is about.
@@ -91,120 +118,6 @@ pub enum Overlap {
 }
 
 words!(Overlap { Wait => "wait", Skip => "skip" });
-
-/// `[source]`.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The connection: an `sftp` or `folder` one.
-    pub connection: ConnectionName,
-    /// The folder to list; a template: `{business_date:%Y-%m}` is replaced.
-    pub folder: DateTemplate,
-    /// The glob that names must match; a template too.
-    pub files: DateTemplate,
-    /// When a file may be taken.
-    pub ready: ReadyRule,
-    /// Fewer ready files than this means: not there yet.
-    pub at_least: u32,
-    /// What no file means.
-    pub if_none: IfNone,
-    /// What a file of zero bytes, or with a header only, means; `None`: failed when of zero bytes, a warning when header only.
-    pub empty_file: Option<EmptyFile>,
-    /// What content that was settled before means.
-    pub seen_before: SeenBefore,
-    /// What happens to the remote file once everything has its fate.
-    pub afterwards: Afterwards,
-}
-
-/// Text with `{business_date:FORMAT}` (strptime words; plain `{business_date}` means `%Y-%m-%d`) and, for names of files, `{file}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DateTemplate(pub Vec<TemplatePart>);
-
-/// A part of a `DateTemplate`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TemplatePart {
-    /// Literal text.
-    Text(String),
-    /// The business date in a chrono format that is known to be valid for dates.
-    BusinessDate(String),
-    /// The name of the file at hand.
-    File,
-}
-
-impl DateTemplate {
-    /// The text for a business date and a file name (empty where no file is at hand).
-    pub fn fill(&self, business_date: chrono::NaiveDate, file: &str) -> String {
-        let mut text = String::new();
-        for part in &self.0 {
-            match part {
-                TemplatePart::Text(literal) => text.push_str(literal),
-                TemplatePart::BusinessDate(format) => text.push_str(&business_date.format(format).to_string()),
-                TemplatePart::File => text.push_str(file),
-            }
-        }
-        text
-    }
-}
-
-/// `[source] ready_when`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadyRule {
-    /// Taken as soon as it is seen.
-    AtOnce,
-    /// Two observations of equal size and mtime this far apart.
-    UnchangedFor(Duration),
-    /// Another file, named by this template, lies beside it.
-    DoneFile(DateTemplate),
-}
-
-/// `[source] if_none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfNone {
-    /// The run waits.
-    Wait,
-    /// The run is done, with nothing to do.
-    Succeed,
-    /// The run fails.
-    Fail,
-}
-
-words!(IfNone { Wait => "wait", Succeed => "succeed", Fail => "fail" });
-
-/// `[source] empty_file`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmptyFile {
-    /// Settles with zero rows and a warning.
-    Warn,
-    /// The file fails.
-    Fail,
-    /// Settles with zero rows.
-    Ok,
-}
-
-words!(EmptyFile { Warn => "warn", Fail => "fail", Ok => "ok" });
-
-/// `[source] seen_before`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SeenBefore {
-    /// The file is passed over.
-    Skip,
-    /// The file fails.
-    Reject,
-    /// Delivered again on purpose, as a new pass with new keys.
-    Process,
-}
-
-words!(SeenBefore { Skip => "skip", Reject => "reject", Process => "process" });
-
-/// `[source] afterwards`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Afterwards {
-    /// The file stays where it is.
-    Keep,
-    /// The file is removed.
-    Delete,
-    /// The file is moved to this folder.
-    MoveTo(DateTemplate),
-}
 
 /// `[target]` of kind `http`.
 #[derive(Clone, Debug)]
@@ -383,9 +296,30 @@ pub enum SecretText {
     Secret(SecretRef),
 }
 
+/// What speaks SFTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SftpEngine {
+    /// libssh2: the default.
+    #[default]
+    Ssh2,
+    /// Many requests and files in flight in one session.
+    Russh,
+}
+
+/// Which key of the SSH agent logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// `agent = true`: whichever the server takes, of the first two.
+    AnyKey,
+    /// `agent = "SHA256:…"`.
+    Key(String),
+}
+
 /// `kind = "sftp"`.
 #[derive(Clone, Debug)]
 pub struct SftpConnection {
+    /// What speaks SFTP.
+    pub engine: SftpEngine,
     /// Host name or address.
     pub host: String,
     /// Port, 22 by default.
@@ -398,10 +332,16 @@ pub struct SftpConnection {
     pub key: Option<SecretRef>,
     /// Passphrase of the key.
     pub key_passphrase: Option<SecretRef>,
+    /// Login with a key that the SSH agent holds.
+    pub agent: Option<Agent>,
     /// Accepted host keys, `SHA256:…`; empty: none is accepted yet.
     pub host_keys: Vec<String>,
     /// Most sessions at once, 2 by default.
     pub sessions: u32,
+    /// Silence after which a sign of life is sent, 30 s by default.
+    pub keepalive: Duration,
+    /// SHA-1, CBC and what Terrapin can cut are accepted too.
+    pub legacy_algorithms: bool,
     /// Deadlines.
     pub timeouts: SftpTimeouts,
 }

@@ -104,6 +104,10 @@ pub enum RejectCode {
     SizeMismatch,
     /// The checksum is not the announced one (file).
     Checksum,
+    /// A name that leads out of its folder (file).
+    BadName,
+    /// The same name twice in one listing, or the same but for large and small letters (file).
+    NameConflict,
     /// The same content was delivered before (file).
     SeenBefore,
     /// A person cancelled it (file).
@@ -164,6 +168,8 @@ const WORDS: &[(RejectCode, &str)] = &[
     (RejectCode::Unreadable, "unreadable"),
     (RejectCode::SizeMismatch, "size-mismatch"),
     (RejectCode::Checksum, "checksum"),
+    (RejectCode::BadName, "bad-name"),
+    (RejectCode::NameConflict, "name-conflict"),
     (RejectCode::SeenBefore, "seen-before"),
     (RejectCode::Cancelled, "cancelled"),
 ];

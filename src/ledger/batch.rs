@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::book::Book;
+use super::measure::insert_batch_amounts;
 use super::rate::Ask;
 use super::row::{AttemptRow, BatchId, BatchRow, FileId, Finished, RunLease, Verdict};
 use super::{Fault, Ledger, LedgerError, Result, from_ms, one, word};
@@ -108,8 +109,8 @@ impl Ledger {
             let mut book = Book::open(tx)?;
             for id in &ids {
                 let note = "the process ended before the outcome was written down".to_owned();
-                let (finished_at, verdict) = (now, Verdict::Unknown(None));
-                book.finish(&Finished { batch: *id, finished_at, status: None, note, verdict })?;
+                let (finished_at, verdict, portions) = (now, Verdict::Unknown(None), Vec::new());
+                book.finish(&Finished { batch: *id, finished_at, status: None, note, verdict, portions })?;
             }
             book.close()?;
             Ok(ids.len() as u64)
@@ -177,7 +178,7 @@ fn seal_one(tx: &Transaction<'_>, file: FileId, batch: &SealedBatch) -> std::res
         batch.body_sha256.as_str(),
         batch.key.0
     ])?;
-    Ok(())
+    Ok(insert_batch_amounts(tx, tx.last_insert_rowid(), &batch.amounts)?)
 }
 
 fn batch_row(row: &Row<'_>) -> rusqlite::Result<BatchRow> {
@@ -192,6 +193,8 @@ fn batch_row(row: &Row<'_>) -> rusqlite::Result<BatchRow> {
             body_length: count(5)?,
             body_sha256: Sha256Hex::new(row.get::<_, String>(6)?),
             key: IdempotencyKey(row.get(7)?),
+            // Sending needs no amounts; the ledger moves them by itself.
+            amounts: Vec::new(),
         },
         origin: word(row.get(12)?, BatchOrigin::from_word)?,
         state: word(row.get(8)?, BatchState::from_word)?,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
+use super::measure::{Column, divide, move_amounts, refuse_the_rest};
 use super::reject::insert_refused;
 use super::row::{Answers, BatchId, FileId, Finished, Part, RefusedRecord, RunLease, Verdict};
 use super::{Fault, LedgerError, one, to_ms, word};
@@ -101,7 +102,11 @@ impl<'t> Book<'t> {
         });
         let before = found.optional()?.ok_or_else(|| LedgerError::WrongState { what: format!("batch {}", id.0) })?;
         let outcome = match &finished.verdict {
-            Verdict::Answered(answers) => self.answer(id, before, answers)?,
+            Verdict::Answered(answers) => {
+                let outcome = self.answer(id, before, answers)?;
+                divide(self.tx, id.0, &finished.portions)?;
+                outcome
+            }
             Verdict::NotTaken(due) => self.give_back(id, before, before.unanswered, *due, "not_taken")?,
             Verdict::Unknown(due) => self.give_back(id, before, before.records, *due, "unknown")?,
             Verdict::Split(refused, parts) => self.split(id, before, refused, parts)?,
@@ -192,7 +197,9 @@ impl<'t> Book<'t> {
         for part in parts {
             let child = seal_part(self.tx, FileId(before.file), id, part, BatchOrigin::Split, 0)?;
             carry_on(self.tx, id, child, part)?;
+            move_amounts(self.tx, id, child, &part.body.amounts, Column::Open)?;
         }
+        refuse_the_rest(self.tx, id)?;
         let moved: i64 = parts.iter().map(|part| part.body.records as i64).sum();
         let count = refused.len() as i64;
         let text = letters.text();

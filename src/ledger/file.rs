@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::measure::{insert_file_measures, prove_measures};
 use super::reject::{insert_fault, insert_rejects};
 use super::row::{Earlier, FileId, FileRow, Mapped, RunLease};
 use super::state::{States, keep_states};
@@ -29,8 +30,24 @@ impl Ledger {
         })
     }
 
+    /// One file.
+    pub fn file(&self, id: FileId) -> Result<Option<FileRow>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{SELECT_FILE} WHERE id = ?1"))?;
+            statement.query_row([id.0], file_row).optional()
+        })
+    }
+
     /// Claims a listed file before its first byte is copied. A repeat gives the row that is there.
-    pub fn found(&self, lease: &RunLease, folder: &str, name: &[u8], size: u64, mtime: Option<i64>) -> Result<FileRow> {
+    pub fn found(
+        &self,
+        lease: &RunLease,
+        folder: &str,
+        name: &[u8],
+        size: u64,
+        mtime: Option<i64>,
+        number: Option<u64>,
+    ) -> Result<FileRow> {
         self.write_held(lease, |tx| {
             let run = lease.run.as_str();
             let there = format!(
@@ -41,9 +58,10 @@ impl Ledger {
                 return Ok(row);
             }
             tx.execute(
-                "INSERT INTO file (run, job, ordinal, folder, name, size, mtime, state)
-                 SELECT id, job, (SELECT coalesce(max(ordinal) + 1, 0) FROM file WHERE run = ?1), ?2, ?3, ?4, ?5, 'found' FROM run WHERE id = ?1",
-                params![run, folder, name, size, mtime],
+                "INSERT INTO file (run, job, ordinal, folder, name, size, mtime, state, sequence)
+                 SELECT id, job, (SELECT coalesce(max(ordinal) + 1, 0) FROM file WHERE run = ?1), ?2, ?3, ?4, ?5, 'found', ?6
+                   FROM run WHERE id = ?1",
+                params![run, folder, name, size, mtime, number.map(stored_size)],
             )?;
             Ok(tx.query_row(&format!("{SELECT_FILE} WHERE id = ?1"), [tx.last_insert_rowid()], file_row)?)
         })
@@ -54,31 +72,6 @@ impl Ledger {
         self.write_held(lease, |tx| {
             tx.execute("DELETE FROM file WHERE id = ?1 AND state = 'found'", [file.0])?;
             Ok(())
-        })
-    }
-
-    /// The newest settled or passed-over file of the job with the same path, size and mtime: it need not be read again.
-    /// Only when the file was older than two seconds when its run began: times of SFTP are whole seconds, so a file
-    /// that was written in the same second could have been written once more.
-    pub fn earlier_same_stat(
-        &self,
-        job: &JobName,
-        folder: &str,
-        name: &[u8],
-        size: u64,
-        mtime: Option<i64>,
-    ) -> Result<Option<Earlier>> {
-        self.read(|connection| {
-            connection
-                .query_row(
-                    "SELECT e.run, e.name, e.pass, e.state FROM file e JOIN run ON run.id = e.run
-                      WHERE e.job = ?1 AND e.folder = ?2 AND e.name = ?3 AND e.size = ?4 AND e.mtime IS ?5
-                        AND e.state IN ('settled', 'passed_over') AND run.started_at > (e.mtime + 2) * 1000
-                      ORDER BY e.id DESC LIMIT 1",
-                    params![job.as_str(), folder, name, stored_size(size), mtime],
-                    earlier_row,
-                )
-                .optional()
         })
     }
 
@@ -132,6 +125,7 @@ impl Ledger {
         self.write_held(lease, |tx| {
             tx.execute("DELETE FROM reject WHERE file = ?1", [file.0])?;
             insert_rejects(tx, file, rejects)?;
+            insert_file_measures(tx, file, &mapped.measures)?;
             let changed = write_counts(tx, file, mapped, "mapped", None, "'landed', 'mapped'")?;
             one(changed, || format!("file {}", file.0))
         })
@@ -152,6 +146,7 @@ impl Ledger {
             made: 0,
             warnings: Vec::new(),
             controls: Vec::new(),
+            measures: Vec::new(),
             further_faults: Vec::new(),
         };
         let mut counts = mapped.cloned().unwrap_or(nothing);
@@ -246,7 +241,7 @@ impl Ledger {
 }
 
 /// A server may claim any size; SQLite's integers end at 2^63 - 1.
-fn stored_size(size: u64) -> i64 {
+pub(super) fn stored_size(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
@@ -315,10 +310,10 @@ fn prove(connection: &Connection, file: FileId) -> std::result::Result<(), Fault
         let message = format!("the file says {rejected} rows rejected, {listed} are listed");
         return Err(LedgerError::Imbalance(Imbalance { law: 1, message }).into());
     }
-    Ok(())
+    prove_measures(connection, file)
 }
 
-fn earlier_row(row: &Row<'_>) -> rusqlite::Result<Earlier> {
+pub(super) fn earlier_row(row: &Row<'_>) -> rusqlite::Result<Earlier> {
     Ok(Earlier {
         run: RunId::new(row.get::<_, String>(0)?),
         name: row.get(1)?,

@@ -7,12 +7,14 @@
 //! **Laws.** Laws 1 to 3 are CHECK constraints of the file rows, so no committed state breaks them; `settle` proves
 //! the sums over batches and rejects as well.
 
+mod arrival;
 pub mod audit;
 mod batch;
 mod book;
 mod error;
 mod file;
 mod hold;
+mod measure;
 mod open;
 mod owner;
 pub mod rate;

@@ -1,10 +1,12 @@
 //! What the ledger takes and gives: plain rows, already typed.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
 
 use crate::domain::control::ControlResult;
 use crate::domain::delivery::{BatchOrigin, BatchState, Fate, IdempotencyKey, SealedBatch};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
+use crate::domain::measure::MeasureLine;
 use crate::domain::name::{JobName, LeaseId, RunId, Sha256Hex};
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::domain::run::{RunState, Trigger};
@@ -150,8 +152,59 @@ pub struct Mapped {
     pub warnings: Vec<String>,
     /// Control totals.
     pub controls: Vec<ControlResult>,
+    /// What the job's measures add up.
+    pub measures: Vec<NewMeasure>,
     /// More faults of the file, beside the one it failed with.
     pub further_faults: Vec<FileFault>,
+}
+
+/// A measure of a file that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMeasure {
+    /// Its number in the file: one for each measure and unit.
+    pub slot: u32,
+    /// Position of the measure in the job.
+    pub measure: u32,
+    /// `title`.
+    pub title: String,
+    /// The value of `per`; empty without one.
+    pub unit: String,
+    /// It counts records, so `made` is 0 here and the file's counts are its own.
+    pub counts: bool,
+    /// Decimals of `made`.
+    pub scale: u32,
+    /// `tolerance`.
+    pub tolerance: Decimal,
+    /// The sum, in units of its last decimal.
+    pub made: i64,
+}
+
+/// A measure of a file as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMeasure {
+    /// The file.
+    pub file: FileId,
+    /// Its number in the file.
+    pub slot: u32,
+    /// It counts records.
+    pub counts: bool,
+    /// Decimals of its amounts.
+    pub scale: u32,
+    /// What became of it.
+    pub line: MeasureLine,
+}
+
+/// How the amount of an answered batch divides, in units of the slot's last decimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// The slot.
+    pub slot: u32,
+    /// Of accepted records.
+    pub accepted: i64,
+    /// Of refused ones.
+    pub refused: i64,
+    /// Of those that the answer did not mention.
+    pub unanswered: i64,
 }
 
 /// A batch as it stands.
@@ -186,6 +239,8 @@ pub struct Finished {
     pub note: String,
     /// What follows for the batch.
     pub verdict: Verdict,
+    /// How its amounts divide, where its records have several fates and the job measures them.
+    pub portions: Vec<Portion>,
 }
 
 /// What an attempt means for its batch.
@@ -235,6 +290,8 @@ pub struct SecondBody {
     pub body_length: u64,
     /// Its SHA-256.
     pub body_sha256: Sha256Hex,
+    /// What its records add to the measures of the file, as `Measuring::amounts` reads it from the body.
+    pub amounts: Vec<(u32, i64)>,
 }
 
 /// The answers of a batch.

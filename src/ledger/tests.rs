@@ -54,7 +54,7 @@ impl Scene {
 
     /// A file with `batches` batches of 10 records each, sealed.
     fn delivering(&self, lease: &RunLease, batches: u64) -> FileRow {
-        let file = self.ledger.found(lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+        let file = self.ledger.found(lease, "/out", b"a.csv", 100, Some(7), None).unwrap();
         assert!(self.ledger.landed(lease, file.id, 100, &Sha256Hex::new("aa")).unwrap().is_none());
         let rejects = [reject(3, 20), reject(3, 20), reject(4, 30)];
         self.ledger.mapped(lease, file.id, &mapped(batches * 10, 2), &mut rejects.into_iter().map(Ok)).unwrap();
@@ -79,7 +79,14 @@ impl Scene {
     }
 
     fn finish(&self, lease: &RunLease, batch: BatchId, verdict: Verdict) {
-        let finished = Finished { batch, finished_at: now(), status: Some(200), note: String::new(), verdict };
+        let finished = Finished {
+            batch,
+            finished_at: now(),
+            status: Some(200),
+            note: String::new(),
+            verdict,
+            portions: Vec::new(),
+        };
         self.ledger.advance(lease, &[finished], &[], now()).unwrap();
     }
 }
@@ -96,6 +103,7 @@ fn mapped(made: u64, rejected: u64) -> Mapped {
         made,
         warnings: vec!["a warning".into()],
         controls: Vec::new(),
+        measures: Vec::new(),
         further_faults: Vec::new(),
     }
 }
@@ -109,6 +117,7 @@ fn sealed(batches: u64) -> Vec<SealedBatch> {
         body_length: 100,
         body_sha256: Sha256Hex::new(format!("body {ordinal}")),
         key: IdempotencyKey(format!("key {ordinal}")),
+        amounts: Vec::new(),
     };
     (0..batches).map(batch).collect()
 }
@@ -187,7 +196,7 @@ fn an_ended_run_is_followed_by_the_next_number_and_cannot_be_resumed() {
 fn a_failed_run_goes_on_while_a_file_is_under_way_and_not_when_all_have_ended() {
     let scene = Scene::new();
     let lease = scene.open_run();
-    let file = scene.ledger.found(&lease, "/out", b"a.csv", 1, None).unwrap();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 1, None, None).unwrap();
     scene.ledger.close_run(&lease, RunState::Failed, None, now()).unwrap();
     let Opened::Resumed(again) = scene.ledger.open_run(&key(), Trigger::Manual, now()).unwrap() else { panic!("new") };
     assert_eq!(again.run, lease.run);
@@ -304,7 +313,7 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
     let lease = scene.open_run();
     let file = scene.delivering(&lease, 0);
     assert_eq!(scene.ledger.settle(&lease, file.id, now(), None).unwrap(), Ok(()));
-    let again = scene.ledger.found(&lease, "/out", b"b.csv", 100, Some(8)).unwrap();
+    let again = scene.ledger.found(&lease, "/out", b"b.csv", 100, Some(8), None).unwrap();
     let earlier = scene.ledger.landed(&lease, again.id, 100, &Sha256Hex::new("aa")).unwrap().unwrap();
     assert_eq!((earlier.name.as_slice(), earlier.pass, earlier.state), (&b"a.csv"[..], 0, FileState::Settled));
     scene.ledger.pass_over(&lease, again.id, &earlier, Some("renamed")).unwrap();
@@ -317,7 +326,7 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
     let job = JobName::new("orders");
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(8)).unwrap().is_some());
     let young = now().timestamp();
-    let racy = scene.ledger.found(&lease, "/out", b"c.csv", 100, Some(young)).unwrap();
+    let racy = scene.ledger.found(&lease, "/out", b"c.csv", 100, Some(young), None).unwrap();
     scene.ledger.pass_over(&lease, racy.id, &earlier, None).unwrap();
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"c.csv", 100, Some(young)).unwrap().is_none());
     assert!(scene.ledger.earlier_same_stat(&job, "/out", b"b.csv", 100, Some(9)).unwrap().is_none());
@@ -327,7 +336,7 @@ fn content_that_was_delivered_before_is_known_again_under_another_name() {
 fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
     let scene = Scene::new();
     let lease = scene.open_run();
-    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, None).unwrap();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, None, None).unwrap();
     scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap();
     let fault = FileFault {
         code: RejectCode::UnclosedQuote,
@@ -342,6 +351,7 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
         made: 0,
         warnings: Vec::new(),
         controls: Vec::new(),
+        measures: Vec::new(),
         further_faults: Vec::new(),
     };
     scene.ledger.fail_file(&lease, file.id, &fault, Some(&counted), &mut [reject(2, 10)].into_iter().map(Ok)).unwrap();
@@ -497,7 +507,7 @@ proptest! {
 fn a_size_that_no_file_has_is_stored_all_the_same() {
     let scene = Scene::new();
     let lease = scene.open_run();
-    scene.ledger.found(&lease, "/out", b"a.csv", u64::MAX, Some(7)).unwrap();
+    scene.ledger.found(&lease, "/out", b"a.csv", u64::MAX, Some(7), None).unwrap();
 }
 
 #[test]
@@ -529,7 +539,7 @@ fn content_whose_sealing_was_cut_short_is_known_again() {
     scene.ledger.close_run(&lease, RunState::Failed, None, now()).unwrap();
     let other = RunKey { business_date: NaiveDate::from_ymd_opt(2026, 11, 24).unwrap(), ..key() };
     let Opened::New(lease) = scene.ledger.open_run(&other, Trigger::Manual, now()).unwrap() else { panic!() };
-    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7), None).unwrap();
     if scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap().is_none() {
         scene.ledger.mapped(&lease, file.id, &mapped(20, 0), &mut std::iter::empty()).unwrap();
         scene.seal(&lease, file.id, sealed(2)).unwrap();
@@ -540,7 +550,7 @@ fn content_whose_sealing_was_cut_short_is_known_again() {
 fn a_failed_file_made_no_records() {
     let scene = Scene::new();
     let lease = scene.open_run();
-    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7)).unwrap();
+    let file = scene.ledger.found(&lease, "/out", b"a.csv", 100, Some(7), None).unwrap();
     scene.ledger.landed(&lease, file.id, 100, &Sha256Hex::new("aa")).unwrap();
     let fault =
         FileFault { code: RejectCode::TooManyRejects, row: None, byte: 0, column: None, message: String::new() };

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::chunk::Mapped;
 use super::envelope::Envelope;
+use super::gauge::{Amount, Gauge, Totals};
 use super::spec::OutputFormat;
 use super::version::hex;
 use crate::domain::job::BatchRule;
@@ -24,6 +25,8 @@ pub struct SpooledBatch {
     pub body_length: u64,
     /// SHA-256 of its body.
     pub body_sha256: Sha256Hex,
+    /// What its records add to the job's measures.
+    pub amounts: Vec<Amount>,
 }
 
 /// Puts records into bodies. The boundaries depend on the records and the rule alone, never on chunks.
@@ -42,6 +45,7 @@ pub struct Batcher<'a> {
     length: u64,
     first_record: u64,
     offset: u64,
+    gauge: Option<(&'a Gauge, &'a mut Totals)>,
 }
 
 impl<'a> Batcher<'a> {
@@ -66,6 +70,7 @@ impl<'a> Batcher<'a> {
             length: 0,
             first_record: 0,
             offset: 0,
+            gauge: None,
         }
     }
 
@@ -73,6 +78,11 @@ impl<'a> Batcher<'a> {
     #[must_use]
     pub fn with_lengths(self, lengths: &'a mut dyn Write) -> Self {
         Self { lengths: Some(lengths), ..self }
+    }
+
+    /// Also adds up what the gauge reads.
+    pub fn measure(&mut self, gauge: &'a Gauge, totals: &'a mut Totals) {
+        self.gauge = Some((gauge, totals));
     }
 
     /// What stands behind each record of a chunk.
@@ -116,6 +126,9 @@ impl<'a> Batcher<'a> {
             if let Some(lengths) = &mut self.lengths {
                 lengths.write_all(&u32::try_from(size).map_err(io::Error::other)?.to_le_bytes())?;
             }
+            if let Some((gauge, totals)) = &mut self.gauge {
+                gauge.add(mapped.out.get(start..end).unwrap_or_default(), totals);
+            }
             start = end + separator;
         }
         self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))
@@ -152,6 +165,7 @@ impl<'a> Batcher<'a> {
             spool_offset: self.offset,
             body_length,
             body_sha256: hex(&self.hasher.finalize_reset()),
+            amounts: self.gauge.as_mut().map(|(_, totals)| totals.take()).unwrap_or_default(),
         };
         self.offset += body_length;
         self.first_record += self.records;

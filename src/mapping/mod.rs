@@ -8,6 +8,7 @@ mod condition;
 mod date;
 pub mod envelope;
 mod facts;
+pub mod gauge;
 pub mod group;
 mod header;
 mod kept;

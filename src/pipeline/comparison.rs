@@ -10,7 +10,7 @@ use super::convert::{ConvertInput, Converted, Facts, RecordSink, Sinks, convert_
 use super::inline_tests::masked;
 use super::trial::records_of;
 use crate::domain::control::Previous;
-use crate::domain::job::EmptyFile;
+use crate::domain::source::EmptyFile;
 use crate::format::json_value::Json;
 use crate::mapping::chunk::Mapped;
 use crate::mapping::spec::MappingSpec;

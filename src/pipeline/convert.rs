@@ -19,13 +19,15 @@ use self::begin::Begun;
 use self::flow::{Assembly, flow};
 use crate::domain::control::{ControlResult, Previous};
 use crate::domain::file::{ByteCounts, RowCounts};
-use crate::domain::job::{BatchRule, EmptyFile};
+use crate::domain::job::BatchRule;
 use crate::domain::reject::{FileFault, Reject, RejectCode};
+use crate::domain::source::EmptyFile;
 use crate::format::layout::{FoundLine, LayoutSpec, Occurs};
 pub use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
 pub use crate::mapping::batch::SpooledBatch;
 use crate::mapping::chunk::{Mapped, RowWarning};
+use crate::mapping::gauge::Slot;
 use crate::mapping::spec::{ColumnPlace, ControlRule, Declared, Format, MappingSpec};
 use crate::mapping::tally::{DeclaredCell, results};
 
@@ -75,6 +77,8 @@ pub struct Converted {
     pub controls: Vec<ControlResult>,
     /// What `[changes]` found.
     pub changes: Option<ChangeCounts>,
+    /// The sums that the job's measures ask for.
+    pub measures: Vec<Slot>,
     /// What people should know though the file is good.
     pub warnings: Vec<String>,
     /// The first rows that a warning is about.
@@ -300,6 +304,7 @@ fn convert_chunks(input: ConvertInput<'_>, chunk: usize, sinks: Sinks<'_>) -> io
         further_faults,
         controls,
         changes: assembly.changes,
+        measures: Vec::new(),
         warnings,
         row_warnings: assembly.row_warnings,
     };

@@ -29,7 +29,7 @@ use crate::domain::job::{HttpConnection, Job, OnUnanswered};
 use crate::domain::pace::{Admission, Health};
 use crate::ledger::Ledger;
 use crate::ledger::rate::Ask;
-use crate::ledger::row::{BatchId, BatchRow, FileRow, Finished, RunFault, RunLease, Verdict};
+use crate::ledger::row::{Answers, BatchId, BatchRow, FileRow, Finished, Portion, RunFault, RunLease, Verdict};
 use crate::ports::{Clock, Reply, SendError, Target};
 use crate::retry::{self, Decision, Known, Situation};
 
@@ -335,13 +335,21 @@ impl<T: Target> Coordinator<'_, T> {
         if matches!(verdict, Verdict::Answered(_) | Verdict::Split(..)) {
             self.answered += 1;
         }
+        let portions = self.portions(id, &verdict)?;
         if !matches!(verdict, Verdict::NotTaken(Some(_)) | Verdict::Unknown(Some(_))) {
             // It does not come back in this process.
             self.batches.remove(&id);
             self.tries.remove(&id);
         }
-        self.finished.push(Finished { batch: id, finished_at: at, status, note, verdict });
+        self.finished.push(Finished { batch: id, finished_at: at, status, note, verdict, portions });
         Ok(())
+    }
+
+    /// The amounts by fate of a batch whose records have several.
+    fn portions(&self, id: BatchId, verdict: &Verdict) -> Result<Vec<Portion>, RunError> {
+        let Verdict::Answered(Answers::Each(fates, _)) = verdict else { return Ok(Vec::new()) };
+        let batch = &self.batches[&id];
+        self.order.payload.divide(batch.origin, &batch.sealed, fates)
     }
 
     /// The connection was shut before its place came: no attempt of the batch is used up.
@@ -359,6 +367,7 @@ impl<T: Target> Coordinator<'_, T> {
             status: None,
             note,
             verdict: Verdict::NotTaken(Some(at)),
+            portions: Vec::new(),
         });
     }
 

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::collect;
-use super::error::looked_for;
+use super::collect::{self, Memory};
 use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
+use super::measuring::lines;
+use super::search::judge;
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
 use crate::domain::control::Previous;
 use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
-use crate::domain::job::IfNone;
+use crate::domain::measure::MeasureLine;
 use crate::domain::name::RunId;
 use crate::domain::reconcile::worse;
 use crate::domain::reject::{FileFault, Reject};
 use crate::domain::run::{RunState, Trigger};
 use crate::ledger::row::{FileId, FileRow, RunFault, RunRow};
+use crate::mapping::gauge::Gauge;
 use crate::mapping::{self, Facts};
 use crate::ports::RemoteFile;
 
@@ -27,12 +29,27 @@ pub struct DryRun {
     pub run: RunRow,
     /// As files; `made = pending`.
     pub files: Vec<FileRow>,
+    /// What the job's measures add up.
+    pub measures: Vec<MeasureLine>,
     /// Code, side, rows.
     pub causes: Vec<(String, String, u64)>,
     /// The first rejects, for people.
     pub examples: Vec<String>,
-    /// What was looked for, when nothing was there.
-    pub looked_for: Option<String>,
+    /// What is worth telling of the search.
+    pub notes: Vec<String>,
+}
+
+/// A dry run remembers nothing: it tries every file that is there.
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn is_seen(&self, _: &RemoteFile) -> Result<bool, RunError> {
+        Ok(false)
+    }
+
+    fn last_number(&self) -> Result<Option<u64>, RunError> {
+        Ok(None)
+    }
 }
 
 /// How many rejects are shown one by one.
@@ -62,11 +79,12 @@ pub async fn run(
     let mut tried = DryRun {
         run: empty_run(order, now),
         files: Vec::new(),
+        measures: Vec::new(),
         causes: Vec::new(),
         examples: Vec::new(),
-        looked_for: None,
+        notes: Vec::new(),
     };
-    let (remote, folder, listed) = match &order.file {
+    let (remote, folder, listed): (_, _, Vec<RemoteFile>) = match &order.file {
         Some(path) => {
             use std::os::unix::ffi::OsStrExt;
             let path = path.canonicalize().map_err(|error| super::ferry::missing(path, &error))?;
@@ -80,11 +98,15 @@ pub async fn run(
         None => {
             let source = &order.job.source;
             let remote = open_remote(open, Place::Source, source.connection.as_str()).await?;
-            let listing = collect::ready_files(source, order.business_date, &remote).await?;
-            if listing.ready.len() < source.at_least as usize {
-                tried.looked_for = Some(looked_for(&listing, listing.ready.len(), &order.job));
-            }
-            (remote, source.folder.fill(order.business_date, ""), listing.ready)
+            let listing = collect::look(source, order.business_date, &NoMemory, &remote).await?;
+            let found = judge(&order.job, &listing, listing.ready.len());
+            tried.notes = found.notes;
+            (tried.run.state, tried.run.error) = (found.state.unwrap_or(RunState::Done), found.fault);
+            (
+                remote,
+                source.folder.fill(order.business_date, ""),
+                listing.ready.into_iter().map(|one| one.file).collect(),
+            )
         }
     };
     for (ordinal, file) in (0..).zip(&listed) {
@@ -94,7 +116,7 @@ pub async fn run(
         let landed = land::land(&remote, &folder, file, &artifacts.landed, tell).await;
         tried.add(order, file, &folder, ordinal, landed, &artifacts, &progress)?;
     }
-    tried.close(order);
+    tried.close();
     Ok(tried)
 }
 
@@ -173,6 +195,7 @@ impl DryRun {
         let facts = Facts { file_name: shown_name(&row.name), run: String::new(), business_date: order.business_date };
         let total = row.size;
         let tell = |done| progress.step(Step::Mapping { done, total });
+        let gauge = Gauge::new(&order.job.measures, &order.mapping);
         let map_order = MapOrder {
             spec: &order.mapping,
             facts: &facts,
@@ -181,6 +204,7 @@ impl DryRun {
             progress: &tell,
             previous: &Previous::default(),
             known: None,
+            gauge: gauge.as_ref(),
         };
         let converted = tokio::task::block_in_place(|| map_file(artifacts, &map_order))?;
         (row.rows, row.bytes, row.warnings) = (converted.rows, converted.bytes, converted.warnings.clone());
@@ -194,6 +218,7 @@ impl DryRun {
             self.fail(row, &fault);
             return Ok(());
         }
+        self.measures.extend(lines(&order.job.measures, &converted));
         (row.records.made, row.records.pending) = (converted.made, converted.made);
         row.state = FileState::Mapped;
         self.run.batches += read_batches(&artifacts.batches).map_err(RunError::Spool)?.count() as u64;
@@ -228,7 +253,7 @@ impl DryRun {
     }
 
     /// The state a real run would begin to send in: done, with rejects, failed, or waiting for a file.
-    fn close(&mut self, order: &Order) {
+    fn close(&mut self) {
         for file in &self.files {
             let state = match file.state {
                 FileState::Failed => RunState::Failed,
@@ -236,15 +261,6 @@ impl DryRun {
                 _ => RunState::Done,
             };
             self.run.state = worse(self.run.state, state);
-        }
-        match (&self.looked_for, order.job.source.if_none) {
-            (None, _) | (_, IfNone::Succeed) => {}
-            (Some(_), IfNone::Wait) => self.run.state = worse(self.run.state, RunState::Waiting),
-            (Some(looked_for), IfNone::Fail) => {
-                self.run.state = RunState::Failed;
-                let (code, message) = ("no-file".to_owned(), looked_for.clone());
-                self.run.error.get_or_insert(RunFault { code, message, hint: None });
-            }
         }
         self.causes.sort_by_key(|(code, _, count)| (std::cmp::Reverse(*count), code.clone()));
     }

@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::collect::Listing;
-use crate::domain::file::shown_name;
-use crate::domain::job::Job;
 use crate::domain::name::{JobName, RunId};
 use crate::ledger::LedgerError;
 use crate::ledger::row::{RunFault, RunLease};
@@ -135,31 +132,28 @@ pub fn is_unreachable_code(code: &str) -> bool {
 
 /// Refuses to begin when the volume is nearly full: a run that dies for want of space is worse than one that waits.
 pub(super) fn reserve_of_disk(data: &Path) -> Result<(), RunError> {
-    const MOST: u64 = 256 << 20;
     let Some(existing) = data.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
     let Ok(volume) = rustix::fs::statvfs(existing) else { return Ok(()) };
-    let free = volume.f_bavail.saturating_mul(volume.f_frsize);
-    let reserve = MOST.min(volume.f_blocks.saturating_mul(volume.f_frsize) / 20);
-    if free >= reserve {
-        return Ok(());
+    match shortage(&volume) {
+        None => Ok(()),
+        Some((free, reserve)) => {
+            Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
+        }
     }
-    Err(RunError::Reserve { folder: data.to_owned(), free: free >> 20, reserve: reserve >> 20 })
 }
 
-/// What was looked for and what is there instead.
-pub(super) fn looked_for(listing: &Listing, there: usize, job: &Job) -> String {
-    let names =
-        |names: &[Vec<u8>]| names.iter().map(|name| format!("`{}`", shown_name(name))).collect::<Vec<_>>().join(", ");
-    let mut text = match (there, job.source.at_least) {
-        (0, _) => format!("{}: no file matches `{}`", job.name, listing.looked_for),
-        (there, wanted) => format!("{}: {there} of at least {wanted} files match `{}`", job.name, listing.looked_for),
-    };
-    if !listing.not_ready.is_empty() {
-        text.push_str(&format!("; not ready yet: {}", names(&listing.not_ready)));
-    } else if !listing.nearest.is_empty() {
-        text.push_str(&format!("; nearest names there: {}", names(&listing.nearest)));
-    } else {
-        text.push_str("; no other file is there");
-    }
-    text
+/// The same in the middle of a copy, as a fault of our disk.
+pub(super) fn room_for_more(file: &std::fs::File) -> std::io::Result<()> {
+    let Ok(volume) = rustix::fs::fstatvfs(file) else { return Ok(()) };
+    let Some((free, reserve)) = shortage(&volume) else { return Ok(()) };
+    let message = format!("{} MB are free, less than the reserve of {} MB", free >> 20, reserve >> 20);
+    Err(std::io::Error::new(std::io::ErrorKind::StorageFull, message))
+}
+
+/// Free and wanted bytes, when there are too few: 256 MB or 5 % of the volume, whichever is smaller.
+fn shortage(volume: &rustix::fs::StatVfs) -> Option<(u64, u64)> {
+    const MOST: u64 = 256 << 20;
+    let free = volume.f_bavail.saturating_mul(volume.f_frsize);
+    let reserve = MOST.min(volume.f_blocks.saturating_mul(volume.f_frsize) / 20);
+    (free < reserve).then_some((free, reserve))
 }

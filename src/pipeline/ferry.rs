@@ -1,39 +1,43 @@
 //! Carries the files of one run across, each from the state the ledger has for it.
 
+mod arrive;
+
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+
+pub(super) use arrive::missing;
 
 use super::collect;
 use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
 use super::key::KeySeed;
 use super::known::{settled_states, too_many_changes};
-use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
+use super::measuring::{KeptMeasure, Measuring, new_measures, whole_amounts};
 use super::payload::Payload;
 use super::remote_thread::RemoteThread;
-use super::{Order, Place, Ports, RunError, Step, gate, open_remote};
+use super::{Order, Ports, RunError, Step, gate};
 use crate::config::project::Pinned;
 use crate::domain::delivery::SealedBatch;
 use crate::domain::file::{FileState, shown_name};
-use crate::domain::job::{Afterwards, BatchRule, SeenBefore};
+use crate::domain::job::{BatchRule, Job};
+use crate::domain::measure::Measure;
 use crate::domain::name::Sha256Hex;
-use crate::domain::reject::{FileFault, RejectCode};
+use crate::domain::reject::FileFault;
 use crate::ledger::Ledger;
-use crate::ledger::row::{Earlier, FileRow, Mapped, RunFault, RunLease, RunRow};
+use crate::ledger::row::{FileMeasure, FileRow, Mapped, RunFault, RunLease, RunRow};
 use crate::ledger::state::States;
 use crate::mapping::envelope::Envelope;
+use crate::mapping::gauge::Gauge;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::{self, Facts};
-use crate::ports::{RemoteFile, Target};
-
-/// Marks the folder of a file that `run --file` took from this machine.
-const HERE: &str = "here:";
+use crate::ports::Target;
 
 /// What a run keeps of its configuration: enough to make the same bodies and keys again.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +46,8 @@ struct Kept {
     records: u32,
     bytes: u64,
     wrap: Option<String>,
+    #[serde(default)]
+    measures: Vec<KeptMeasure>,
 }
 
 /// A run under way.
@@ -55,6 +61,9 @@ pub(super) struct Ferry<'a, T> {
     spec: MappingSpec,
     /// The batches the run started with.
     batch: BatchRule,
+    /// The measures the run started with.
+    measures: Vec<Measure>,
+    gauge: Option<Gauge>,
     version: Sha256Hex,
     folder: PathBuf,
     source: Option<Arc<RemoteThread>>,
@@ -78,8 +87,13 @@ impl<'a, T: Target> Ferry<'a, T> {
         let mut run = row()?;
         if run.pinned.is_none() {
             let batch = order.job.target.batch.clone();
-            let kept =
-                Kept { mapping: order.pinned.clone(), records: batch.records, bytes: batch.bytes, wrap: batch.wrap };
+            let kept = Kept {
+                mapping: order.pinned.clone(),
+                records: batch.records,
+                bytes: batch.bytes,
+                wrap: batch.wrap,
+                measures: order.job.measures.iter().map(KeptMeasure::from).collect(),
+            };
             let kept = serde_json::to_string(&kept).map_err(|error| RunError::Internal(error.to_string()))?;
             let version = mapping::version(&order.mapping, &order.job.target.batch);
             ledger.pin(lease, &version, &kept)?;
@@ -89,6 +103,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             .map_err(|error| RunError::Pinned(error.to_string()))?;
         let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
         let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
+        let measures: Vec<Measure> = kept.measures.into_iter().map(Measure::from).collect();
+        let gauge = Gauge::new(&measures, &spec);
         let version = run.mapping_version.clone().ok_or_else(|| RunError::Pinned("it has no version".to_owned()))?;
         ledger.recover_attempts(lease, ports.clock.now())?;
         let folder = collect::run_folder(&order.data, lease.run.as_str()).map_err(RunError::Spool)?;
@@ -100,6 +116,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             run,
             spec,
             batch,
+            measures,
+            gauge,
             version,
             folder,
             source: None,
@@ -127,41 +145,23 @@ impl<'a, T: Target> Ferry<'a, T> {
         self.fault.clone().or_else(|| self.file_fault.clone())
     }
 
-    /// The source, opened once.
-    pub(super) async fn source(&mut self) -> Result<Arc<RemoteThread>, RunError> {
-        if let Some(source) = &self.source {
-            return Ok(source.clone());
+    pub(super) fn job(&self) -> &'a Job {
+        &self.order.job
+    }
+
+    /// Says how far the run is.
+    pub(super) fn tell(&self, step: Step) {
+        self.ports.progress.step(step);
+    }
+
+    /// Waits, without a session at the source; a signal ends it.
+    pub(super) async fn rest(&mut self, pause: Duration) {
+        self.source = None;
+        let mut stop = self.ports.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.requested() => self.interrupted = true,
         }
-        let name = self.order.job.source.connection.as_str();
-        let opened = Arc::new(open_remote(&self.ports.open_remote, Place::Source, name).await?);
-        self.source = Some(opened.clone());
-        Ok(opened)
-    }
-
-    async fn remote_of(&mut self, folder: &str) -> Result<(Arc<RemoteThread>, String), RunError> {
-        let Some(local) = folder.strip_prefix(HERE) else {
-            return Ok((self.source().await?, folder.to_owned()));
-        };
-        if self.here.is_none() {
-            self.here = Some(Arc::new(open_remote(&self.ports.open_remote, Place::Here, "this machine").await?));
-        }
-        self.here.clone().map(|here| (here, local.to_owned())).ok_or_else(|| RunError::Internal("no remote".into()))
-    }
-
-    /// Whether the run was begun with a file of this machine.
-    pub(super) fn was_given_a_file(&self) -> Result<bool, RunError> {
-        Ok(self.ledger.files(&self.lease.run)?.iter().any(|file| file.folder.starts_with(HERE)))
-    }
-
-    /// Files that this run already has.
-    pub(super) fn files_so_far(&self) -> Result<usize, RunError> {
-        Ok(self.ledger.files(&self.lease.run)?.len())
-    }
-
-    /// How many of the listed files this run does not have yet.
-    pub(super) fn fresh(&self, listed: &[RemoteFile]) -> Result<usize, RunError> {
-        let known = self.ledger.files(&self.lease.run)?;
-        Ok(listed.iter().filter(|file| !is_known(&known, file)).count())
     }
 
     /// Finishes every file that an earlier process of this run has begun.
@@ -175,56 +175,6 @@ impl<'a, T: Target> Ferry<'a, T> {
             }
         }
         Ok(())
-    }
-
-    /// Takes the listed files that this run does not have yet, in their order.
-    pub(super) async fn take(&mut self, listed: &[RemoteFile]) -> Result<(), RunError> {
-        let folder = self.order.job.source.folder.fill(self.business_date(), "");
-        let known = self.ledger.files(&self.lease.run)?;
-        for file in listed.iter().filter(|file| !is_known(&known, file)) {
-            if self.ports.stop.is_requested() {
-                self.interrupted = true;
-            }
-            if self.stopped() {
-                return Ok(());
-            }
-            self.take_one(&folder, file).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes a file of this machine as if the source had it; `afterwards` leaves it alone.
-    pub(super) async fn take_local(&mut self, path: &Path) -> Result<(), RunError> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = path.canonicalize().map_err(|error| missing(path, &error))?;
-        let (Some(folder), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name()) else {
-            return Err(missing(&path, &std::io::Error::from(std::io::ErrorKind::InvalidInput)));
-        };
-        let (remote, local) = self.remote_of(&format!("{HERE}{folder}")).await?;
-        let name = name.as_bytes().to_vec();
-        let file = remote.call(move |remote| remote.stat(&local, &name)).await?;
-        let file = file.ok_or_else(|| missing(&path, &std::io::Error::from(std::io::ErrorKind::NotFound)))?;
-        let known = self.ledger.files(&self.lease.run)?;
-        if is_known(&known, &file) {
-            return Ok(());
-        }
-        self.take_one(&format!("{HERE}{folder}"), &file).await
-    }
-
-    async fn take_one(&mut self, folder: &str, file: &RemoteFile) -> Result<(), RunError> {
-        let size = file.size.unwrap_or(0);
-        let settled = self.ledger.earlier_same_stat(&self.order.job.name, folder, &file.name, size, file.mtime)?;
-        let row = self.ledger.found(self.lease, folder, &file.name, size, file.mtime)?;
-        match settled {
-            // Not read again: with `keep` a year of files may lie there.
-            Some(earlier)
-                if self.order.job.source.seen_before != SeenBefore::Process
-                    && self.order.job.source.afterwards == Afterwards::Keep =>
-            {
-                self.pass_over(&row, &earlier)
-            }
-            _ => self.carry(row).await,
-        }
     }
 
     /// Carries one file from the state it is in.
@@ -258,63 +208,12 @@ impl<'a, T: Target> Ferry<'a, T> {
     }
 
     fn row_of(&self, file: &FileRow) -> Result<Option<FileRow>, RunError> {
-        Ok(self.ledger.files(&self.lease.run)?.into_iter().find(|row| row.id == file.id))
+        Ok(self.ledger.file(file.id)?)
     }
 
     fn reread(&self, file: &FileRow) -> Result<FileRow, RunError> {
         self.row_of(file)?
             .ok_or_else(|| RunError::Internal(format!("file {} is no longer in the ledger", file.ordinal)))
-    }
-
-    async fn land(&mut self, file: &FileRow) -> Result<(), RunError> {
-        let (remote, folder) = self.remote_of(&file.folder).await?;
-        let listed = RemoteFile { name: file.name.clone(), size: Some(file.size), mtime: file.mtime };
-        let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        let (progress, name, total) = (self.ports.progress.clone(), shown_name(&file.name), file.size);
-        let tell = move |done| progress.step(Step::Landing { name: name.clone(), done, total: Some(total) });
-        match land::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
-            Ok(landed) => {
-                self.ledger.landed(self.lease, file.id, landed.size, &landed.sha256)?;
-                Ok(())
-            }
-            Err(LandFault::Vanished) => {
-                let (job, name) = (&self.order.job.name, shown_name(&file.name));
-                tracing::warn!("{job}: `{name}` vanished between the listing and the copy; nothing was claimed");
-                Ok(self.ledger.forget(self.lease, file.id)?)
-            }
-            Err(LandFault::File(fault)) => self.fail(file, &fault, None),
-            Err(LandFault::Remote(error)) => Err(error.into()),
-        }
-    }
-
-    /// Decides about content that was delivered before. Asked again after a crash: another run may have delivered it since.
-    fn admit(&mut self, file: &FileRow) -> Result<(), RunError> {
-        let sha256 = file.sha256.as_ref().ok_or_else(|| RunError::Internal("a landed file has no hash".to_owned()))?;
-        let Some(earlier) = self.ledger.landed(self.lease, file.id, file.size, sha256)? else { return Ok(()) };
-        match self.order.job.source.seen_before {
-            SeenBefore::Skip => self.pass_over(file, &earlier),
-            SeenBefore::Process => Ok(self.ledger.set_pass(self.lease, file.id, earlier.pass + 1)?),
-            SeenBefore::Reject => {
-                let message = format!(
-                    "`{}` has the same content as `{}` of run {}",
-                    shown_name(&file.name),
-                    shown_name(&earlier.name),
-                    earlier.run
-                );
-                self.fail(file, &fault_of_file(RejectCode::SeenBefore, message), None)
-            }
-        }
-    }
-
-    fn pass_over(&mut self, file: &FileRow, earlier: &Earlier) -> Result<(), RunError> {
-        let renamed = (file.name != earlier.name).then(|| {
-            format!("the same content was delivered as `{}` in run {}", shown_name(&earlier.name), earlier.run)
-        });
-        self.ledger.pass_over(self.lease, file.id, earlier, renamed.as_deref())?;
-        let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        // The earlier run keeps this content; a second copy proves nothing more.
-        let _ = std::fs::remove_file(&artifacts.landed);
-        Ok(())
     }
 
     fn facts(&self, file: &FileRow) -> Facts {
@@ -338,6 +237,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             progress: &tell,
             previous: &previous,
             known: Some((self.ledger, &self.order.job.name)),
+            gauge: self.gauge.as_ref(),
         };
         tokio::task::block_in_place(|| map_file(artifacts, &order))
     }
@@ -345,13 +245,15 @@ impl<'a, T: Target> Ferry<'a, T> {
     /// Maps, passes the gate and seals; nothing has been sent before the last line. A repeat makes the same batches.
     fn map_and_seal(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        let converted = self.convert(file, &artifacts)?;
+        let mut converted = self.convert(file, &artifacts)?;
         let fault = converted.fault.clone().or_else(|| gate::check(&converted, &self.spec.limits));
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
         let held = self.why_held(file, &converted)?;
-        let mapped = counted(converted);
+        let slots = std::mem::take(&mut converted.measures);
+        let mut mapped = counted(converted);
+        mapped.measures = new_measures(&self.measures, &slots);
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
         if let Some(reason) = held {
@@ -385,7 +287,9 @@ impl<'a, T: Target> Ferry<'a, T> {
             facts: mapping::key_facts(&self.spec, &self.facts(file)),
         };
         let batches = read_batches(&artifacts.batches).map_err(RunError::Spool)?;
-        let mut sealed = (0..).zip(batches).map(|(ordinal, batch)| batch.map(|batch| sealed(&seed, ordinal, batch)));
+        let measures = self.ledger.file_measures(file.id)?;
+        let mut sealed =
+            (0..).zip(batches).map(|(ordinal, batch)| batch.map(|batch| sealed(&seed, ordinal, batch, &measures)));
         self.ledger.seal(self.lease, file.id, &mut sealed)?;
         let _ = std::fs::remove_file(&artifacts.batches);
         Ok(())
@@ -419,6 +323,12 @@ impl<'a, T: Target> Ferry<'a, T> {
         Ok(())
     }
 
+    /// How the amounts of a batch with several fates divide; `None` where nothing is added up.
+    fn measuring(&self, file: &FileRow) -> Result<Option<Measuring>, RunError> {
+        let Some(gauge) = self.gauge.clone() else { return Ok(None) };
+        Ok(Some(Measuring::new(gauge, self.ledger.file_measures(file.id)?)))
+    }
+
     /// Sends what is sealed and settles the books of the file.
     async fn deliver(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
@@ -429,7 +339,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             self.seal(file, &artifacts)?;
         }
         let envelope = Envelope::new(&self.batch, self.spec.output.format);
-        let payload = Payload::open(&artifacts, first, envelope).map_err(RunError::Spool)?;
+        let payload = Payload::open(&artifacts, first, envelope, self.measuring(file)?).map_err(RunError::Spool)?;
         let delivery = Delivery {
             job: &self.order.job,
             connection: &self.order.connection,
@@ -481,39 +391,15 @@ impl<'a, T: Target> Ferry<'a, T> {
         }
         Ok(())
     }
-
-    /// Cleans up on the remote side. Its failure never undoes a delivery: the next run passes the file over and tries again.
-    async fn dispose(&mut self, file: &FileRow) -> Result<(), RunError> {
-        let keep = self.order.job.source.afterwards == Afterwards::Keep || file.folder.starts_with(HERE);
-        if file.disposed || keep || file.records.unanswered > 0 || file.records.pending > 0 {
-            return Ok(());
-        }
-        if file.state == FileState::PassedOver && !self.ledger.is_settled_elsewhere(file.id)? {
-            return Ok(());
-        }
-        let (remote, folder) = self.remote_of(&file.folder).await?;
-        let (source, run) = (&self.order.job.source, self.lease.run.as_str());
-        match collect::dispose(source, self.business_date(), &folder, &file.name, run, &remote).await {
-            Ok(()) => Ok(self.ledger.disposed(self.lease, file.id)?),
-            Err(error) => {
-                tracing::warn!(
-                    "{}: {} was delivered, but `afterwards` failed: {error}; the next run tries again",
-                    self.order.job.name,
-                    shown_name(&file.name)
-                );
-                Ok(())
-            }
-        }
-    }
 }
 
 /// What the ledger keeps of a file that was read to its end.
 fn counted(converted: Converted) -> Mapped {
     let Converted { rows, bytes, made, warnings, controls, further_faults, .. } = converted;
-    Mapped { rows, bytes, made, warnings, controls, further_faults }
+    Mapped { rows, bytes, made, warnings, controls, measures: Vec::new(), further_faults }
 }
 
-fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {
+fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch, measures: &[FileMeasure]) -> SealedBatch {
     SealedBatch {
         ordinal,
         first_record: batch.first_record,
@@ -522,19 +408,6 @@ fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch) -> SealedBatch {
         body_length: batch.body_length,
         body_sha256: batch.body_sha256,
         key: seed.key(ordinal),
+        amounts: whole_amounts(&batch.amounts, measures),
     }
-}
-
-fn is_known(known: &[FileRow], file: &RemoteFile) -> bool {
-    known
-        .iter()
-        .any(|row| row.name == file.name && row.mtime == file.mtime && file.size.is_none_or(|size| size == row.size))
-}
-
-fn fault_of_file(code: RejectCode, message: String) -> FileFault {
-    FileFault { code, row: None, byte: 0, column: None, message }
-}
-
-pub(super) fn missing(path: &Path, error: &std::io::Error) -> RunError {
-    crate::ports::RemoteError::Refused { message: format!("{}: {error}", path.display()) }.into()
 }

@@ -1,13 +1,15 @@
 //! Land: copy a file whole into our own folder, prove that it is what was listed, and only then give it its name.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Seek, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::remote_thread::RemoteThread;
+use super::error;
+use super::remote_thread::{RemoteThread, Seat};
 use crate::domain::name::Sha256Hex;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::ports::{RemoteError, RemoteFile};
@@ -32,7 +34,8 @@ pub enum LandFault {
     Remote(RemoteError),
 }
 
-/// Copies `file` to `target`: streamed, hashed, compared with a second look at the remote side, fsynced, renamed.
+/// Copies `file` to `target`: streamed, hashed, compared with a second look at the remote side, fsynced, renamed. A
+/// connection that breaks is made anew, and the copy goes on where it was if the file is still the same (F07).
 /// A repeat starts over; a half copy never carries the final name.
 pub async fn land(
     remote: &RemoteThread,
@@ -43,23 +46,8 @@ pub async fn land(
 ) -> Result<Landed, LandFault> {
     let part = target.with_extension("part");
     let (folder_text, seen, part_path) = (folder.to_owned(), file.clone(), part.clone());
-    let copied = remote
-        .call(move |remote| {
-            let before = remote.stat(&folder_text, &seen.name)?;
-            if before.is_none() {
-                return Ok(None);
-            }
-            let mut sink = HashedFile::create(&part_path)?;
-            let mut written = 0;
-            let size = remote.copy(&folder_text, &seen.name, 0, &mut |bytes| {
-                written += bytes.len() as u64;
-                progress(written);
-                sink.write(bytes)
-            })?;
-            let after = remote.stat(&folder_text, &seen.name)?;
-            Ok(Some((sink.finish(size)?, after)))
-        })
-        .await;
+    let copied =
+        remote.sit(move |seat| Copying { seat, folder: &folder_text, file: &seen }.run(&part_path, &progress)).await;
     let outcome = match copied {
         Ok(None) => Err(LandFault::Vanished),
         Ok(Some((landed, after))) => verify(file, &landed, after.as_ref()).map(|()| landed),
@@ -72,6 +60,113 @@ pub async fn land(
             // The half copy may be what fills the disk; that it cannot be removed is not worth hiding the real fault.
             let _ = fs::remove_file(&part);
             Err(fault)
+        }
+    }
+}
+
+/// Drops in a row without a byte between them that are borne.
+const MOST_STALLS: u32 = 3;
+/// Drops of one file that are borne, however far it comes between them.
+const MOST_DROPS: u32 = 50;
+/// So much of the beginning and of the end of what is held is read again before a copy goes on.
+const COMPARED: u64 = 128 << 10;
+/// The pause after a drop; doubled after each that brought nothing.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One file on its way.
+struct Copying<'a> {
+    seat: &'a mut Seat,
+    folder: &'a str,
+    file: &'a RemoteFile,
+}
+
+impl Copying<'_> {
+    /// Copies to the end, whatever breaks on the way; `None`: the file is gone.
+    fn run(mut self, part: &Path, progress: &dyn Fn(u64)) -> Result<Option<(Landed, Option<RemoteFile>)>, RemoteError> {
+        let Some(before) = self.persist(Self::stat)? else { return Ok(None) };
+        let mut sink = HashedFile::create(part)?;
+        let (mut drops, mut stalls) = (0, 0);
+        loop {
+            let held = sink.size;
+            let (folder, name) = (self.folder, &self.file.name);
+            let copied = self.seat.with(|remote| {
+                remote.copy(folder, name, held, &mut |bytes| {
+                    sink.write(bytes)?;
+                    progress(sink.size);
+                    Ok(())
+                })
+            });
+            let error = match copied {
+                Ok(_) => break,
+                Err(error @ RemoteError::Unreachable { .. }) => error,
+                Err(error) => return Err(error),
+            };
+            (drops, stalls) = (drops + 1, if sink.size > held { 0 } else { stalls + 1 });
+            if drops > MOST_DROPS || stalls > MOST_STALLS {
+                return Err(error);
+            }
+            tracing::info!("{error}; {} bytes are here, trying again", sink.size);
+            std::thread::sleep(PAUSE * 2_u32.pow(stalls));
+            if !self.persist(|copying| copying.is_the_same(&before, &sink))? {
+                sink.restart()?;
+            }
+        }
+        let after = self.persist(Self::stat)?;
+        Ok(Some((sink.finish()?, after)))
+    }
+
+    fn stat(&mut self) -> Result<Option<RemoteFile>, RemoteError> {
+        self.seat.with(|remote| remote.stat(self.folder, &self.file.name))
+    }
+
+    /// Does something small that may be repeated, also over a connection that breaks.
+    fn persist<R>(&mut self, work: impl Fn(&mut Self) -> Result<R, RemoteError>) -> Result<R, RemoteError> {
+        for stalls in 0..MOST_STALLS {
+            match work(self) {
+                Err(error @ RemoteError::Unreachable { .. }) => {
+                    tracing::info!("{error}; trying again");
+                    std::thread::sleep(PAUSE * 2_u32.pow(stalls));
+                }
+                done => return done,
+            }
+        }
+        work(self)
+    }
+
+    /// Whether what is held is the beginning of the file as it is now: same size and time, and the same bytes where they
+    /// are compared.
+    fn is_the_same(&mut self, before: &RemoteFile, sink: &HashedFile) -> Result<bool, RemoteError> {
+        let Some(now) = self.stat()? else { return Ok(false) };
+        if (now.size, now.mtime) != (before.size, before.mtime) || now.mtime.is_none() || now.size.is_none() {
+            return Ok(false);
+        }
+        for start in [0, sink.size.saturating_sub(COMPARED)] {
+            let length = COMPARED.min(sink.size - start);
+            if self.piece(start, length)? != sink.piece(start, length)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Some bytes of the remote file, fewer at its end.
+    fn piece(&mut self, start: u64, length: u64) -> Result<Vec<u8>, RemoteError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut piece = Vec::new();
+        if length == 0 {
+            return Ok(piece);
+        }
+        let copied = self.seat.with(|remote| {
+            remote.copy(self.folder, &self.file.name, start, &mut |bytes| {
+                piece.extend_from_slice(&bytes[..bytes.len().min(length - piece.len())]);
+                // The only way to stop a copy is a fault of ours.
+                if piece.len() == length { Err(std::io::Error::other("enough")) } else { Ok(()) }
+            })
+        });
+        match copied {
+            Err(RemoteError::Local(_)) if piece.len() == length => Ok(piece),
+            Err(error) => Err(error),
+            Ok(_) => Ok(piece),
         }
     }
 }
@@ -101,22 +196,47 @@ fn fault(code: RejectCode, message: String) -> FileFault {
 struct HashedFile {
     file: File,
     hash: Sha256,
+    size: u64,
+    /// Where the free space is looked at again.
+    look_at: u64,
 }
+
+/// The free space is looked at once for so many bytes: the reserve is larger.
+const LOOK_EVERY: u64 = 64 << 20;
 
 impl HashedFile {
     fn create(path: &Path) -> std::io::Result<Self> {
-        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Self { file, hash: Sha256::new() })
+        let file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        Ok(Self { file, hash: Sha256::new(), size: 0, look_at: LOOK_EVERY })
     }
 
+    /// Takes the next bytes. Space is judged by what has arrived, never by what a server claims (F10).
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.size >= self.look_at {
+            self.look_at = self.size + LOOK_EVERY;
+            error::room_for_more(&self.file)?;
+        }
         self.hash.update(bytes);
+        self.size += bytes.len() as u64;
         self.file.write_all(bytes)
     }
 
-    fn finish(self, size: u64) -> std::io::Result<Landed> {
+    fn restart(&mut self) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        (self.hash, self.size, self.look_at) = (Sha256::new(), 0, LOOK_EVERY);
+        Ok(())
+    }
+
+    fn piece(&self, start: u64, length: u64) -> std::io::Result<Vec<u8>> {
+        let mut piece = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut piece, start)?;
+        Ok(piece)
+    }
+
+    fn finish(self) -> std::io::Result<Landed> {
         self.file.sync_all()?;
-        Ok(Landed { size, sha256: hex(&self.hash.finalize()) })
+        Ok(Landed { size: self.size, sha256: hex(&self.hash.finalize()) })
     }
 }
 

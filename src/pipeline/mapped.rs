@@ -5,17 +5,21 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rust_decimal::Decimal;
+
 use super::RunError;
 use super::convert::reject_file::{read_first_number, read_number, read_reject, read_text, write_part, write_reject};
 use super::convert::{ConvertInput, Converted, KnownStates, Sinks, SpooledBatch, convert_to};
 use super::known::LedgerStates;
 use crate::domain::control::Previous;
-use crate::domain::job::{BatchRule, EmptyFile};
+use crate::domain::job::BatchRule;
 use crate::domain::name::{JobName, Sha256Hex};
-use crate::domain::reject::Reject;
+use crate::domain::reject::{FileFault, Reject, RejectCode};
+use crate::domain::source::EmptyFile;
 use crate::ledger::Ledger;
 use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
+use crate::mapping::gauge::{Gauge, Totals};
 use crate::mapping::spec::MappingSpec;
 
 /// The paths of one file within its run's folder.
@@ -90,6 +94,8 @@ pub struct MapOrder<'a> {
     pub previous: &'a Previous,
     /// The last accepted states, for a mapping with `[changes]`.
     pub known: Option<(&'a Ledger, &'a JobName)>,
+    /// What the job's measures add up, if they look into records.
+    pub gauge: Option<&'a Gauge>,
     /// Called with the bytes done.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -118,9 +124,13 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
     };
     let mut batches = BufWriter::with_capacity(1 << 16, create(&artifacts.batches)?);
     let mut keep = |batch| write_batch(&mut batches, &batch);
+    let mut totals = Totals::default();
     let mut lengths = BufWriter::with_capacity(1 << 16, create(&artifacts.lengths)?);
     let batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
     let mut batcher = batcher.with_lengths(&mut lengths);
+    if let Some(gauge) = order.gauge {
+        batcher.measure(gauge, &mut totals);
+    }
     let mut states = match order.known.filter(|_| order.spec.changes.is_some()) {
         Some((ledger, job)) => Some(LedgerStates::new(ledger, job, create(&artifacts.states)?)),
         None => None,
@@ -135,6 +145,12 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
         },
     )?;
     drop(batcher);
+    if let (Some(message), None) = (totals.why_not_exact(), &converted.fault) {
+        let message = format!("a measure of the job cannot be added up: {message}");
+        let code = RejectCode::Control("measure".into());
+        converted.fault = Some(FileFault { code, row: None, byte: 0, column: None, message });
+    }
+    converted.measures = totals.slots;
     if let Some(states) = states {
         converted.warnings.extend(states.finish(order.spec)?);
     }
@@ -162,18 +178,32 @@ fn write_batch(output: &mut dyn Write, batch: &SpooledBatch) -> io::Result<()> {
     for number in [batch.first_record, batch.records, batch.spool_offset, batch.body_length] {
         output.write_all(&number.to_le_bytes())?;
     }
-    write_part(output, batch.body_sha256.as_str().as_bytes())
+    write_part(output, batch.body_sha256.as_str().as_bytes())?;
+    output.write_all(&(batch.amounts.len() as u64).to_le_bytes())?;
+    for (slot, amount) in &batch.amounts {
+        output.write_all(&u64::from(*slot).to_le_bytes())?;
+        output.write_all(&amount.serialize())?;
+    }
+    Ok(())
 }
 
 fn read_batch(input: &mut dyn Read) -> io::Result<Option<SpooledBatch>> {
     let Some(first_record) = read_first_number(input)? else { return Ok(None) };
-    Ok(Some(SpooledBatch {
+    let mut batch = SpooledBatch {
         first_record,
         records: read_number(input)?,
         spool_offset: read_number(input)?,
         body_length: read_number(input)?,
         body_sha256: Sha256Hex::new(read_text(input)?),
-    }))
+        amounts: Vec::new(),
+    };
+    for _ in 0..read_number(input)? {
+        let slot = read_number(input)? as u32;
+        let mut amount = [0; 16];
+        input.read_exact(&mut amount)?;
+        batch.amounts.push((slot, Decimal::deserialize(amount)));
+    }
+    Ok(Some(batch))
 }
 
 /// Reads the rejects back, in the order of the file.

@@ -17,9 +17,12 @@ pub mod key;
 mod known;
 pub mod land;
 pub mod mapped;
+mod measuring;
 pub mod payload;
 pub mod problem;
 pub mod remote_thread;
+mod search;
+pub mod seen;
 pub mod split;
 pub mod stop;
 pub mod trial;
@@ -27,14 +30,16 @@ pub mod written;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 
 pub use error::{RunError, is_unreachable_code};
 use ferry::Ferry;
+use search::{Found, search};
 
 use crate::config::project::Pinned;
-use crate::domain::job::{HttpConnection, IfNone, Job};
+use crate::domain::job::{HttpConnection, Job};
 use crate::domain::name::RunId;
 use crate::domain::reconcile::{settled_state, worse};
 use crate::domain::run::{RunKey, RunState, Trigger};
@@ -63,6 +68,11 @@ pub enum Step {
         done: u64,
         /// Bytes in all.
         total: u64,
+    },
+    /// Nothing, or not enough, is there yet; it will look again.
+    Waiting {
+        /// What is missing.
+        notes: Vec<String>,
     },
     /// Batches answered of a file.
     Sending {
@@ -119,8 +129,19 @@ pub struct Order {
     pub business_date: NaiveDate,
     /// A local file instead of the source.
     pub file: Option<PathBuf>,
+    /// Whether to look again while nothing is there.
+    pub patience: Option<Patience>,
     /// The data folder.
     pub data: PathBuf,
+}
+
+/// How a run waits for its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The time between two listings.
+    pub look_every: Duration,
+    /// The longest time in all; `None`: until a signal.
+    pub at_most: Option<Duration>,
 }
 
 /// What a run came to; the details are in the ledger.
@@ -132,8 +153,8 @@ pub struct Outcome {
     pub state: RunState,
     /// A signal ended it early; it is resumable.
     pub interrupted: bool,
-    /// What the source was asked for, when nothing was there.
-    pub looked_for: Option<String>,
+    /// What is worth telling of the search: what is missing, what is left for later.
+    pub notes: Vec<String>,
 }
 
 /// How a run begins.
@@ -191,7 +212,7 @@ pub async fn run<T: Target>(
 /// Renews the lease until it is lost.
 async fn heartbeat<T>(ledger: &Ledger, lease: &RunLease, ports: &Ports<T>) -> RunError {
     loop {
-        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
         if let Err(error) = ledger.renew(lease, ports.clock.now()) {
             return error.into();
         }
@@ -203,7 +224,7 @@ struct Carried {
     state: RunState,
     fault: Option<RunFault>,
     interrupted: bool,
-    looked_for: Option<String>,
+    notes: Vec<String>,
 }
 
 /// Finishes what the run has begun, then looks for new files and carries each across.
@@ -216,35 +237,23 @@ async fn carry<T: Target>(
 ) -> Result<Carried, RunError> {
     let mut ferry = Ferry::board(order, lease, ports, ledger)?;
     ferry.finish_begun().await?;
-    let mut looked_for = None;
-    let mut nothing_there = None;
+    let mut found = Found::default();
     if !ferry.stopped() {
         match &order.file {
             Some(path) => ferry.take_local(path).await?,
             // A run that was begun with a file of this machine ends with it.
             None if resumed && ferry.was_given_a_file()? => {}
-            None => {
-                let (date, source) = (ferry.business_date(), ferry.source().await?);
-                let listing = collect::ready_files(&order.job.source, date, &source).await?;
-                let there = ferry.files_so_far()? + ferry.fresh(&listing.ready)?;
-                if there < order.job.source.at_least as usize {
-                    nothing_there = Some(order.job.source.if_none);
-                    looked_for = Some(error::looked_for(&listing, there, &order.job));
-                } else {
-                    ferry.take(&listing.ready).await?;
-                }
-            }
+            None => found = search(&mut ferry, order.patience).await?,
         }
     }
-    let (state, fault) = state_of(&ferry, nothing_there, looked_for.as_deref(), ledger, lease)?;
-    Ok(Carried { state, fault, interrupted: ferry.interrupted(), looked_for })
+    let (state, fault) = state_of(&ferry, &found, ledger, lease)?;
+    Ok(Carried { state, fault, interrupted: ferry.interrupted(), notes: found.notes })
 }
 
-/// The state of the run: the worst of its files, and what an empty listing means.
+/// The state of the run: the worst of its files, and of what the search came to.
 fn state_of<T: Target>(
     ferry: &Ferry<'_, T>,
-    nothing_there: Option<IfNone>,
-    looked_for: Option<&str>,
+    found: &Found,
     ledger: &Ledger,
     lease: &RunLease,
 ) -> Result<(RunState, Option<RunFault>), RunError> {
@@ -268,17 +277,11 @@ fn state_of<T: Target>(
     if fault.is_some() {
         state = RunState::Failed;
     }
-    match nothing_there {
-        None | Some(IfNone::Succeed) => {}
-        Some(IfNone::Wait) => state = worse(state, RunState::Waiting),
-        Some(IfNone::Fail) => {
-            state = RunState::Failed;
-            fault.get_or_insert(RunFault {
-                code: "no-file".to_owned(),
-                message: looked_for.unwrap_or_default().to_owned(),
-                hint: Some("look at the names above, at `[source] files` and at `--date`".to_owned()),
-            });
-        }
+    if let Some(found) = found.state {
+        state = worse(state, found);
+    }
+    if let Some(missing) = &found.fault {
+        fault.get_or_insert(missing.clone());
     }
     Ok((state, fault))
 }
@@ -294,11 +297,11 @@ fn close<T>(
     match carried {
         Ok(carried) if carried.interrupted => {
             ledger.release_run(lease)?;
-            Ok(Outcome { run: lease.run.clone(), state: RunState::Running, interrupted: true, looked_for: None })
+            Ok(Outcome { run: lease.run.clone(), state: RunState::Running, interrupted: true, notes: Vec::new() })
         }
-        Ok(Carried { state, fault, looked_for, .. }) => {
+        Ok(Carried { state, fault, notes, .. }) => {
             ledger.close_run(lease, state, fault.as_ref(), now)?;
-            Ok(Outcome { run: lease.run.clone(), state, interrupted: false, looked_for })
+            Ok(Outcome { run: lease.run.clone(), state, interrupted: false, notes })
         }
         Err(error) => {
             // The ledger may be what failed; then the run stays as it was, and its lease is void once we are gone.

@@ -15,8 +15,9 @@ use super::convert::IndexEntry;
 use super::key::derived;
 use super::land::hex;
 use super::mapped::Artifacts;
-use crate::domain::delivery::{BatchOrigin, SealedBatch};
-use crate::ledger::row::{Part, SecondBody};
+use super::measuring::Measuring;
+use crate::domain::delivery::{BatchOrigin, Fate, SealedBatch};
+use crate::ledger::row::{Part, Portion, SecondBody};
 use crate::mapping::envelope::Envelope;
 
 /// Bodies, back to back, with the place and the length of each record.
@@ -35,11 +36,18 @@ pub struct Payload {
     /// The file as it came.
     landed: File,
     envelope: Envelope,
+    /// Reads what records add to the job's measures; `None` where nothing is added up.
+    measuring: Option<Measuring>,
 }
 
 impl Payload {
     /// Opens what is there; `first` says whether the bodies of the file itself are needed.
-    pub fn open(artifacts: &Artifacts, first: bool, envelope: Envelope) -> io::Result<Self> {
+    pub fn open(
+        artifacts: &Artifacts,
+        first: bool,
+        envelope: Envelope,
+        measuring: Option<Measuring>,
+    ) -> io::Result<Self> {
         let first = match first {
             true => Some(Store {
                 spool: File::open(&artifacts.spool)?,
@@ -54,7 +62,7 @@ impl Payload {
             let _ = second.set(Store::grow(&artifacts.second)?);
         }
         let second_paths = artifacts.second.clone();
-        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelope })
+        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelope, measuring })
     }
 
     fn store(&self, origin: BatchOrigin) -> io::Result<&Store> {
@@ -73,6 +81,15 @@ impl Payload {
             ));
         }
         Ok(Bytes::from(body))
+    }
+
+    /// The amounts of a batch by the fate of its records.
+    pub fn divide(&self, origin: BatchOrigin, sealed: &SealedBatch, fates: &[Fate]) -> Result<Vec<Portion>, RunError> {
+        let Some(measuring) = &self.measuring else { return Ok(Vec::new()) };
+        let body = self.body(origin, sealed)?;
+        let lengths = self.store(origin).and_then(|store| store.lengths_of(sealed)).map_err(RunError::Spool)?;
+        let strange = || RunError::Internal("a body does not hold the records that were sealed with it".to_owned());
+        Ok(measuring.divide(&self.envelope.records(&body, &lengths).ok_or_else(strange)?, fates))
     }
 
     /// Where the rows of a record are, and their bytes.
@@ -106,7 +123,9 @@ impl Payload {
         }
         let body = self.envelope.body(&picked);
         let key = derived(&parent.key, positions.first().copied().unwrap_or(0), resend);
+        let amounts = self.measuring.as_ref().map(|measuring| measuring.amounts(&picked)).unwrap_or_default();
         let body = self.add(&body, &entries, &sizes).map_err(RunError::Spool)?;
+        let body = SecondBody { amounts, ..body };
         Ok(Part { positions, body, key })
     }
 
@@ -154,6 +173,6 @@ impl Store {
             file.sync_data()?;
         }
         let (body_length, body_sha256) = (body.len() as u64, hex(&Sha256::digest(body)));
-        Ok(SecondBody { first_record, records, spool_offset, body_length, body_sha256 })
+        Ok(SecondBody { first_record, records, spool_offset, body_length, body_sha256, amounts: Vec::new() })
     }
 }

@@ -7,7 +7,31 @@ use tokio::sync::oneshot;
 
 use crate::ports::{Remote, RemoteError};
 
-type Command = Box<dyn FnOnce(&mut dyn Remote) + Send>;
+type Command = Box<dyn FnOnce(&mut Seat) + Send>;
+
+/// The remote of a thread. What failed once is not trusted again: the next use connects anew.
+pub struct Seat {
+    remote: Box<dyn Remote>,
+    broken: bool,
+}
+
+impl Seat {
+    /// A seat for tests and for those that have a remote already.
+    pub fn new(remote: Box<dyn Remote>) -> Self {
+        Self { remote, broken: false }
+    }
+
+    /// Works with the remote, after connecting anew where that is needed.
+    pub fn with<R>(&mut self, work: impl FnOnce(&mut dyn Remote) -> Result<R, RemoteError>) -> Result<R, RemoteError> {
+        if self.broken {
+            self.remote = self.remote.another()?;
+            self.broken = false;
+        }
+        let done = work(self.remote.as_mut());
+        self.broken = matches!(done, Err(RemoteError::Unreachable { .. }));
+        done
+    }
+}
 
 /// Sends commands to the thread that owns a remote. Dropped: the thread ends after its present command.
 pub struct RemoteThread {
@@ -25,10 +49,11 @@ impl RemoteThread {
         let (commands, queue) = mpsc::channel::<Command>();
         let (opened, answer) = oneshot::channel();
         thread::Builder::new().name(format!("remote {name}")).spawn(move || match open() {
-            Ok(mut remote) => {
+            Ok(remote) => {
                 if opened.send(Ok(remote.at_once())).is_ok() {
+                    let mut seat = Seat::new(remote);
                     while let Ok(command) = queue.recv() {
-                        command(remote.as_mut());
+                        command(&mut seat);
                     }
                 }
             }
@@ -43,7 +68,7 @@ impl RemoteThread {
         self.at_once
     }
 
-    /// A further handle on the same place, in a thread of its own; also the way back after the connection broke.
+    /// A further handle on the same place, in a thread of its own.
     pub async fn another(&self) -> Result<Self, RemoteError> {
         let handle = self.call(|remote| remote.another()).await?;
         Self::open(&self.name, move || Ok(handle)).await
@@ -54,8 +79,16 @@ impl RemoteThread {
         &self,
         work: impl FnOnce(&mut dyn Remote) -> Result<R, RemoteError> + Send + 'static,
     ) -> Result<R, RemoteError> {
+        self.sit(move |seat| seat.with(work)).await
+    }
+
+    /// Runs `work`, which may connect anew by itself, on the remote's thread.
+    pub async fn sit<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Seat) -> Result<R, RemoteError> + Send + 'static,
+    ) -> Result<R, RemoteError> {
         let (done, answer) = oneshot::channel();
-        let command: Command = Box::new(move |remote| drop(done.send(work(remote))));
+        let command: Command = Box::new(move |seat| drop(done.send(work(seat))));
         self.commands.send(command).map_err(|_| thread_ended("remote"))?;
         answer.await.unwrap_or_else(|_| Err(thread_ended("remote")))
     }

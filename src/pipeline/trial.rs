@@ -8,8 +8,8 @@ use chrono::NaiveDate;
 
 use super::convert::{ConvertInput, Converted, Facts, IndexEntry, RecordSink, Sinks, convert_to};
 use crate::domain::control::Previous;
-use crate::domain::job::EmptyFile;
 use crate::domain::reject::Reject;
+use crate::domain::source::EmptyFile;
 use crate::format::json_value::Json;
 use crate::mapping::chunk::Mapped;
 use crate::mapping::spec::MappingSpec;

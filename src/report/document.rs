@@ -6,10 +6,11 @@ use std::borrow::Cow;
 
 use crate::domain::control::ControlResult;
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts, shown_name};
+use crate::domain::measure::{MeasureLine, sum_lines};
 use crate::domain::name::Sha256Hex;
 use crate::domain::reconcile::balanced;
 use crate::domain::run::{RunState, Trigger};
-use crate::ledger::row::{FileRow, RunFault, RunRow};
+use crate::ledger::row::{FileMeasure, FileRow, RunFault, RunRow};
 
 /// A run, as `run`, `resume` and `show` print it.
 #[derive(Clone, Debug, Serialize)]
@@ -42,8 +43,8 @@ pub struct RunDocument {
     pub rows: Rows,
     /// Law 2 over all files.
     pub records: Records,
-    /// Sums of fields; none are declared in this version.
-    pub measures: Vec<()>,
+    /// What the job's measures add up, over all files.
+    pub measures: Vec<MeasureDocument>,
     /// Sealed batches.
     pub batches: u64,
     /// Requests written down.
@@ -73,7 +74,7 @@ pub struct FileDocument {
     pub rows: Rows,
     /// Law 2.
     pub records: Records,
-    /// Control totals; none are declared in this version.
+    /// Control totals.
     pub controls: Vec<Control>,
     /// Warnings of reading and mapping.
     pub warnings: Vec<String>,
@@ -109,6 +110,52 @@ pub struct Bytes {
     pub rows: u64,
     pub blank: u64,
     pub trailer: u64,
+}
+
+/// A measure: law 2 in a unit. Amounts are exact decimals as text.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the words of the law")]
+pub struct MeasureDocument {
+    pub title: String,
+    /// The value of `per`.
+    pub per: Option<String>,
+    pub sent: String,
+    pub accepted: String,
+    pub refused: String,
+    pub unanswered: String,
+    pub pending: String,
+    /// accepted − sent.
+    pub difference: String,
+    pub tolerance: String,
+    pub result: &'static str,
+}
+
+impl MeasureDocument {
+    /// The document of a measure of a run with these record counts.
+    pub fn of(line: &MeasureLine, records: &RecordCounts) -> Self {
+        let decimals = [line.made, line.accepted, line.refused, line.unanswered, line.pending]
+            .iter()
+            .map(rust_decimal::Decimal::scale)
+            .max()
+            .unwrap_or(0);
+        let text = |amount: rust_decimal::Decimal| {
+            let mut amount = amount;
+            amount.rescale(decimals);
+            amount.to_string()
+        };
+        Self {
+            title: line.title.clone(),
+            per: Some(line.unit.clone()).filter(|unit| !unit.is_empty()),
+            sent: text(line.made),
+            accepted: text(line.accepted),
+            refused: text(line.refused),
+            unanswered: text(line.unanswered),
+            pending: text(line.pending),
+            difference: text(line.difference()),
+            tolerance: line.tolerance.to_string(),
+            result: line.result(records.made, records.unanswered + records.pending).word(),
+        }
+    }
 }
 
 /// `{ code, message, hint }`.
@@ -187,7 +234,7 @@ impl From<&FileRow> for FileDocument {
 
 impl RunDocument {
     /// The document of a run in the ledger.
-    pub fn of(run: &RunRow, files: &[FileRow]) -> Self {
+    pub fn of(run: &RunRow, files: &[FileRow], measures: &[MeasureLine]) -> Self {
         let (rows, records) = totals(files);
         let ended_well = matches!(run.state, RunState::Done | RunState::DoneWithRejects);
         Self {
@@ -205,7 +252,7 @@ impl RunDocument {
             files: files.iter().map(FileDocument::from).collect(),
             rows: rows.into(),
             records: records.into(),
-            measures: Vec::new(),
+            measures: measures.iter().map(|line| MeasureDocument::of(line, &records)).collect(),
             batches: run.batches,
             attempts: run.attempts,
             error: run.error.clone().map(ErrorDocument::from),
@@ -213,8 +260,8 @@ impl RunDocument {
     }
 
     /// The document of a dry run: no id, nothing sealed or sent, `made = pending`.
-    pub fn of_dry_run(run: &RunRow, files: &[FileRow]) -> Self {
-        Self { run: None, dry_run: true, balanced: false, ..Self::of(run, files) }
+    pub fn of_dry_run(run: &RunRow, files: &[FileRow], measures: &[MeasureLine]) -> Self {
+        Self { run: None, dry_run: true, balanced: false, ..Self::of(run, files, measures) }
     }
 
     /// The document of a run that could not begin.
@@ -250,6 +297,11 @@ pub fn totals(files: &[FileRow]) -> (RowCounts, RecordCounts) {
         records += file.records;
     }
     (rows, records)
+}
+
+/// The measures of a run, over all its files.
+pub fn summed(measures: Vec<FileMeasure>) -> Vec<MeasureLine> {
+    sum_lines(measures.into_iter().map(|measure| measure.line))
 }
 
 /// RFC 3339 in UTC, whole seconds.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part of the stage")]
 
 pub mod dice;
+pub mod hosts;
 pub mod sshd;
 pub mod target;
 
@@ -172,6 +173,28 @@ impl Stage {
             command.env("NIGHTFERRY_SECRET_SFTP_KEY_FILE", &sshd.client_key);
         }
         command
+    }
+
+    /// Takes from root what lets it read files that forbid it; others are held by the mode of a file anyway.
+    pub fn run_where_modes_count(&self) -> Ended {
+        let plain = self.command(&["run", "orders", "--date", "2026-11-23", "--json"]);
+        let mut command = Command::new("setpriv");
+        if rustix::process::getuid().is_root() {
+            command.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+        }
+        command.arg(plain.get_program()).args(plain.get_args()).env_clear().stdin(Stdio::null());
+        command.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        ended(command)
+    }
+
+    /// Replaces the `files` of the job, and what follows it up to `ready_when`.
+    #[track_caller]
+    pub fn source(&self, lines: &str) {
+        self.edit(
+            "project/jobs/orders.toml",
+            "files      = \"orders_{business_date:%Y%m%d}*.csv\"\n",
+            &format!("{lines}\n"),
+        );
     }
 
     /// Runs the binary to its end.

@@ -91,12 +91,12 @@ fn sshd_path() -> &'static str {
         .unwrap_or("sshd")
 }
 
-fn keygen(path: &Path, kind: &str) {
+pub fn keygen(path: &Path, kind: &str) {
     let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-f"]).arg(path).status();
     assert!(made.expect("ssh-keygen is needed: `bash tests/run.sh` installs it").success());
 }
 
-fn fingerprint(path: &Path) -> String {
+pub fn fingerprint(path: &Path) -> String {
     let output = Command::new("ssh-keygen").args(["-l", "-f"]).arg(path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.split_whitespace().nth(1).expect("a fingerprint").to_owned()
