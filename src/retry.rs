@@ -85,6 +85,8 @@ fn classify(kind: FailureKind, situation: &Situation<'_>) -> Class {
     match kind {
         FailureKind::NotSent | FailureKind::LoginExpired => Class::NotTaken,
         FailureKind::Login => Class::Stop(Known::NotTaken),
+        // What was taken under this key, and by whom, is for a person to find out.
+        FailureKind::KeyReused => Class::Stop(Known::Unknown),
         FailureKind::OutcomeUnknown => Class::Unknown,
         // A login page or half a document does not mend itself, and would come for every batch.
         FailureKind::Unreadable => Class::Stop(Known::Unknown),
@@ -160,16 +162,23 @@ pub fn table() -> Vec<TableRow> {
         (FailureKind::NotSent, "nothing was sent (DNS, connect, TLS)".to_owned()),
         (FailureKind::Login, "the login is refused".to_owned()),
         (FailureKind::LoginExpired, "401 to a token that may be old".to_owned()),
+        (FailureKind::KeyReused, "the key is known with another body".to_owned()),
         (FailureKind::OutcomeUnknown, "timeout or reset after the first byte".to_owned()),
         (FailureKind::Unreadable, "an answer that cannot be read".to_owned()),
     ];
     let statuses = [301, 400, 401, 403, 404, 408, 409, 410, 415, 421, 422, 425, 429, 500, 501, 502, 503, 504, 505];
-    let all = kinds.into_iter().chain(statuses.map(|status| (FailureKind::Status(status), format!("status {status}"))));
-    all.map(|(kind, failure)| TableRow { failure, with_key: words(kind, true), without_key: words(kind, false) })
-        .collect()
+    let first = (FailureKind::Status(404), "404 or 405 to the first batch of a run".to_owned(), true);
+    let kinds = kinds.map(|(kind, failure)| (kind, failure, false));
+    let statuses = statuses.map(|status| (FailureKind::Status(status), format!("status {status}"), false));
+    let row = |(kind, failure, first_of_run)| TableRow {
+        failure,
+        with_key: words(kind, true, first_of_run),
+        without_key: words(kind, false, first_of_run),
+    };
+    kinds.into_iter().chain([first]).chain(statuses).map(row).collect()
 }
 
-fn words(kind: FailureKind, key: bool) -> &'static str {
+fn words(kind: FailureKind, key: bool, first_of_run: bool) -> &'static str {
     let rule = RetryRule::default();
     let situation = Situation {
         rule: &rule,
@@ -177,7 +186,7 @@ fn words(kind: FailureKind, key: bool) -> &'static str {
         window: key.then_some(Duration::from_secs(86_400)),
         attempts: 1,
         age: Duration::ZERO,
-        first_of_run: false,
+        first_of_run,
     };
     match decide(&Failure { kind, retry_after_ms: None, message: String::new() }, &situation, 0.5) {
         Decision::Again(Known::NotTaken, _) => "again",
@@ -267,6 +276,8 @@ mod tests {
         assert_eq!(after(404, &first), Decision::StopRun(Known::NotTaken));
         assert_eq!(after(405, &first), Decision::StopRun(Known::NotTaken));
         assert_eq!(decide(&failed(FailureKind::Unreadable), &first, 0.5), Decision::StopRun(Known::Unknown));
+        assert_eq!(decide(&failed(FailureKind::KeyReused), &first, 0.5), Decision::StopRun(Known::Unknown));
+        assert_eq!(decide(&failed(FailureKind::Login), &first, 0.5), Decision::StopRun(Known::NotTaken));
         assert_eq!(after(206, &situation(&rule)), Decision::StopRun(Known::Unknown));
     }
 
@@ -293,6 +304,35 @@ mod tests {
         assert_eq!(decide(&asked(30_000), &situation(&rule), 0.0), again(30));
         assert_eq!(decide(&asked(900_000), &situation(&rule), 0.0), again(900));
         assert_eq!(decide(&asked(9_000_000), &situation(&rule), 0.0), again(3600));
+    }
+
+    #[test]
+    fn an_expired_login_is_tried_again_at_once_and_uses_up_an_attempt() {
+        let rule = RetryRule::default();
+        let expired = failed(FailureKind::LoginExpired);
+        assert_eq!(decide(&expired, &without_key(&rule), 1.0), Decision::Again(Known::NotTaken, Duration::ZERO));
+        let spent = Situation { attempts: 8, ..situation(&rule) };
+        assert_eq!(decide(&expired, &spent, 1.0), Decision::GiveUp(Known::NotTaken));
+    }
+
+    #[test]
+    fn a_429_pauses_everybody_and_a_503_does_where_it_says_how_long() {
+        let asked = |status, ms| Failure { retry_after_ms: ms, ..failed(FailureKind::Status(status)) };
+        let again = Decision::Again(Known::NotTaken, Duration::from_secs(2));
+        let pause = |status, ms, decision| pauses_connection(&asked(status, ms), decision);
+        assert_eq!(pause(429, None, again), Some(Duration::from_secs(2)));
+        assert_eq!(pause(429, Some(30_000), again), Some(Duration::from_secs(30)));
+        assert_eq!(pause(429, Some(30_000), Decision::GiveUp(Known::NotTaken)), Some(Duration::from_secs(30)));
+        assert_eq!(pause(503, Some(9_000_000), again), Some(Duration::from_secs(3600)));
+        assert_eq!(pause(503, None, again), None);
+        assert_eq!(pause(500, Some(30_000), again), None);
+    }
+
+    #[test]
+    fn the_table_that_people_read_is_what_the_code_decides() {
+        let lines: String =
+            table().iter().map(|row| format!("{} | {} | {}\n", row.failure, row.with_key, row.without_key)).collect();
+        assert_eq!(lines, include_str!("../tests/retry.txt"), "tests/retry.txt is the picture of the table");
     }
 
     #[test]

@@ -188,6 +188,13 @@ fn cases() -> Vec<(&'static str, Change)> {
                 "[bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\nagent = true\nhost_key = \"SHA256:x\"\nlegacy_algorithms = true\n\n[erp]",
             ),
         ),
+        ("NF520", Connections("base_url", "proxy = \"http://me:pass@proxy.example.com:3128\"\nbase_url")),
+        ("NF521", Connections("base_url", "client_certificate = \"certs/us.pem\"\nbase_url")),
+        ("NF522", Connections("base_url", "follow_redirects = true\nbase_url")),
+        (
+            "NF523",
+            Connections("base_url", "auth = { kind = \"api_key\", value = { secret = \"nf-catalogue\" } }\nbase_url"),
+        ),
     ]
 }
 

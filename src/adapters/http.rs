@@ -1,21 +1,31 @@
-//! HTTP on reqwest: sends one request once. Never retries by itself, never follows a redirect.
+//! HTTP on reqwest: sends one request once. Never retries by itself, never follows a redirect; HTTP/1.1 only, so that what
+//! a broken connection may have taken is always one request.
 
+mod address;
+mod auth;
+mod client;
+mod failure;
+mod jwt;
+mod reading;
+mod redact;
+mod token;
 mod waits;
 
-use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
-use reqwest::{Client, Method, redirect, retry};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+};
+use reqwest::{Client, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 
+use self::auth::{Authoriser, header_name, secret_value};
+use self::reading::Arrived;
+use self::redact::Redactor;
 use crate::config::secret::SecretSource;
-use crate::domain::job::{self, HttpConnection, SecretText};
-use crate::ports::{BatchRequest, Reply, SendError, Target};
-
-/// The most that is read of an answer.
-const LONGEST_BODY: usize = 1 << 20;
+use crate::domain::job::{self, HttpConnection, SecretRef, SecretText};
+use crate::ports::{BatchRequest, Clock, Reply, SendError, Target};
 
 /// Why a target cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +34,7 @@ pub enum SetUpError {
     #[error("{0}")]
     Secret(String),
     /// A value that cannot stand in a request.
-    #[error("{what} cannot be used in a request: {reason}")]
+    #[error("{what} cannot be used: {reason}")]
     Value {
         /// `header X-Api`, `base_url`.
         what: String,
@@ -39,64 +49,89 @@ pub struct HttpTarget {
     method: Method,
     url: reqwest::Url,
     headers: HeaderMap,
+    auth: Authoriser,
     key_header: Option<HeaderName>,
     quoted: bool,
     timeout: Duration,
     place: String,
-    secrets: Vec<SecretString>,
+    redactor: Arc<Redactor>,
+}
+
+/// Opens secrets, and notes each so that it is never shown.
+struct Vault<'s> {
+    source: &'s dyn SecretSource,
+    redactor: Arc<Redactor>,
+}
+
+impl Vault<'_> {
+    fn open(&self, name: &SecretRef) -> Result<SecretString, SetUpError> {
+        let secret = self.source.secret(name).map_err(SetUpError::Secret)?;
+        self.hide(&secret);
+        Ok(secret)
+    }
+
+    fn text(&self, text: &SecretText) -> Result<SecretString, SetUpError> {
+        match text {
+            SecretText::Plain(text) => Ok(SecretString::from(text.clone())),
+            SecretText::Secret(name) => self.open(name),
+        }
+    }
+
+    fn hide(&self, secret: &SecretString) {
+        self.redactor.add(secret);
+    }
 }
 
 impl HttpTarget {
-    /// Resolves the secrets and checks every value once, so that sending cannot fail for them.
+    /// Resolves the secrets and checks every value once, so that sending cannot fail for them. Sends nothing.
     pub fn new(
         connection: &HttpConnection,
         target: &job::Target,
         source: &dyn SecretSource,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, SetUpError> {
         let wrong = |what: &str, reason: &dyn std::fmt::Display| SetUpError::Value {
             what: what.to_owned(),
             reason: reason.to_string(),
         };
+        let vault = Vault { source, redactor: Arc::default() };
         let address = format!("{}{}", connection.base_url, target.path);
         let url = reqwest::Url::parse(&address).map_err(|error| wrong("base_url and path", &error))?;
+        client::check_address("`base_url`", &url)?;
         let method = Method::from_bytes(target.method.as_bytes()).map_err(|error| wrong("method", &error))?;
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            // Every attempt must be one that the ledger knows of.
-            .retry(retry::never())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(10).min(connection.timeout))
-            .timeout(connection.timeout)
-            .pool_max_idle_per_host(connection.rate.concurrency as usize)
-            .build()
-            .map_err(|error| wrong("the connection", &error))?;
-        let mut secrets = Vec::new();
-        let headers = headers(connection, target, source, &mut secrets)?;
+        let client = client::build(connection, &vault)?;
         let key = target.idempotency.as_ref();
-        let key_header = key
-            .map(|key| {
-                HeaderName::from_bytes(key.header.as_bytes()).map_err(|error| wrong("idempotency.header", &error))
-            })
-            .transpose()?;
         Ok(Self {
             place: place(&url),
+            auth: Authoriser::new(&connection.auth, &client, &vault, clock)?,
             client,
             method,
             url,
-            headers,
-            key_header,
+            headers: headers(connection, target, &vault)?,
+            key_header: key.map(|key| header_name(&key.header)).transpose()?,
             quoted: key.is_some_and(|key| key.quoted),
             timeout: connection.timeout,
-            secrets,
+            redactor: vault.redactor,
         })
+    }
+
+    fn request(&self, request: BatchRequest) -> Request {
+        let mut built = Request::new(self.method.clone(), self.url.clone());
+        *built.headers_mut() = self.headers.clone();
+        if let (Some(header), Some(key)) = (&self.key_header, &request.key) {
+            let value = if self.quoted { format!("\"{}\"", key.0) } else { key.0.clone() };
+            // A key is a UUID.
+            built.headers_mut().extend(HeaderValue::from_str(&value).ok().map(|value| (header.clone(), value)));
+        }
+        *built.body_mut() = Some(request.body.into());
+        built
     }
 
     fn send_error(&self, error: &reqwest::Error) -> SendError {
         let reason = if error.is_timeout() && !error.is_connect() {
             format!("no complete answer within {} s", self.timeout.as_secs_f32())
         } else {
-            root_cause(error)
+            failure::reason(error)
         };
         let message = format!("{}: {reason}", self.place);
         if error.is_connect() || error.is_builder() {
@@ -106,95 +141,60 @@ impl HttpTarget {
         }
     }
 
-    /// What a target echoes of our secrets goes no further than here.
-    fn without_secrets(&self, body: Bytes) -> Bytes {
-        let echoed = |secret: &SecretString| {
-            let secret = secret.expose_secret().as_bytes();
-            !secret.is_empty() && memchr::memmem::find(&body, secret).is_some()
-        };
-        if !self.secrets.iter().any(echoed) {
-            return body;
+    fn reply(&self, arrived: Arrived, login_expired: bool) -> Reply {
+        let Arrived { status, head, body, truncated } = arrived;
+        let shown = |name| text(&head, name).map(|text| self.redactor.text(text));
+        Reply {
+            status,
+            content_type: shown(CONTENT_TYPE)
+                .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
+            retry_after: waits::retry_after(&head),
+            exhausted: waits::exhausted(&head),
+            login_expired,
+            location: shown(LOCATION).inspect(|location| self.warn_of(location)),
+            body: self.redactor.bytes(body),
+            truncated,
         }
-        let mut text = String::from_utf8_lossy(&body).into_owned();
-        for secret in &self.secrets {
-            text = text.replace(secret.expose_secret(), "•••");
+    }
+
+    /// A target that points inside a network, or at a file, is not what it says it is.
+    fn warn_of(&self, location: &str) {
+        if let Some(danger) = address::why_dangerous(location) {
+            tracing::warn!(security = true, "{}: points to {location}, {danger}; nothing was sent there", self.place);
         }
-        Bytes::from(text)
     }
 }
 
-fn headers(
-    connection: &HttpConnection,
-    target: &job::Target,
-    source: &dyn SecretSource,
-    secrets: &mut Vec<SecretString>,
-) -> Result<HeaderMap, SetUpError> {
+fn headers(connection: &HttpConnection, target: &job::Target, vault: &Vault<'_>) -> Result<HeaderMap, SetUpError> {
     let mut headers = HeaderMap::new();
-    let mut insert = |name: &str, value: &str, secret: bool| {
-        let wrong = |reason: String| SetUpError::Value { what: format!("header {name}"), reason };
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.to_string()))?;
-        // The reason never quotes the value: it may be a secret.
-        let mut value = HeaderValue::from_str(value).map_err(|_| wrong("it holds a control character".to_owned()))?;
-        value.set_sensitive(secret);
-        headers.insert(key, value);
-        Ok::<(), SetUpError>(())
-    };
-    insert(USER_AGENT.as_str(), concat!("nightferry/", env!("CARGO_PKG_VERSION")), false)?;
-    insert(CONTENT_TYPE.as_str(), "application/json", false)?;
-    insert("accept", "application/json", false)?;
-    for (name, value) in &connection.headers {
-        match value {
-            SecretText::Plain(text) => insert(name, text, false)?,
-            SecretText::Secret(reference) => {
-                let secret = source.secret(reference).map_err(SetUpError::Secret)?;
-                insert(name, secret.expose_secret(), true)?;
-                secrets.push(secret);
-            }
-        }
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("nightferry/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    for (name, text) in &connection.headers {
+        let mut value = secret_value(name, vault.text(text)?.expose_secret())?;
+        value.set_sensitive(matches!(text, SecretText::Secret(_)));
+        headers.insert(header_name(name)?, value);
     }
-    for (name, value) in &target.headers {
-        insert(name, value, false)?;
-    }
-    if let Some(reference) = &connection.bearer {
-        let token = source.secret(reference).map_err(SetUpError::Secret)?;
-        insert("authorization", &format!("Bearer {}", token.expose_secret()), true)?;
-        secrets.push(token);
+    for (name, text) in &target.headers {
+        let mut value = secret_value(name, text)?;
+        value.set_sensitive(false);
+        headers.insert(header_name(name)?, value);
     }
     Ok(headers)
 }
 
 impl Target for HttpTarget {
     async fn send(&self, request: BatchRequest) -> Result<Reply, SendError> {
-        let mut builder =
-            self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()).body(request.body);
-        if let (Some(header), Some(key)) = (&self.key_header, &request.key) {
-            let value = if self.quoted { format!("\"{}\"", key.0) } else { key.0.clone() };
-            builder = builder.header(header, value);
-        }
-        let mut response = builder.send().await.map_err(|error| self.send_error(&error))?;
+        let body = request.body.clone();
+        let mut request = self.request(request);
+        let generation = self.auth.authorise(&mut request, &body).await?;
+        let response = self.client.execute(request).await.map_err(|error| self.send_error(&error))?;
         let status = response.status().as_u16();
-        let head = response.headers().clone();
-        let mut body = BytesMut::new();
-        let mut truncated = false;
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.send_error(&error))? {
-            let room = LONGEST_BODY - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room {
-                truncated = true;
-                break;
-            }
-        }
-        Ok(Reply {
-            status,
-            content_type: text(&head, CONTENT_TYPE)
-                .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()),
-            retry_after: waits::retry_after(&head),
-            exhausted: waits::exhausted(&head),
-            login_expired: false,
-            location: text(&head, LOCATION),
-            body: self.without_secrets(body.freeze()),
-            truncated,
-        })
+        let login_expired = self.auth.answered(generation, status).await;
+        let arrived = reading::read(response).await;
+        let arrived = arrived.map_err(|reason| SendError::OutcomeUnknown(format!("{}: {reason}", self.place)))?;
+        Ok(self.reply(arrived, login_expired))
     }
 }
 
@@ -205,19 +205,4 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// Scheme, host and port: what an operator needs, without path, query or credentials.
 fn place(url: &reqwest::Url) -> String {
     url.origin().ascii_serialization()
-}
-
-/// The innermost cause: what the system said, without the layers that repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    let mut source = error.source();
-    while let Some(inner) = source {
-        cause = inner;
-        source = inner.source();
-    }
-    if std::ptr::eq(cause, error as &dyn std::error::Error) {
-        "the request failed".to_owned()
-    } else {
-        cause.to_string()
-    }
 }

@@ -188,12 +188,11 @@ pub fn run_order(
     ending: Ending,
 ) -> Result<Exit, Failure> {
     let target =
-        HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref()).map_err(
-            |error| match error {
+        HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref(), Arc::new(SystemClock))
+            .map_err(|error| match error {
                 SetUpError::Secret(message) => missing_secret(message),
                 SetUpError::Value { .. } => Failure::new(Exit::NOT_VALID, "target", error.to_string()),
-            },
-        )?;
+            })?;
     let open_remote = remote_opener(prepared)?;
     let now = SystemClock.now();
     let ledger = Ledger::open(&prepared.context.data, now).map_err(|error| ledger_failure(&error))?;

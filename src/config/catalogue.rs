@@ -449,6 +449,30 @@ pub const ENTRIES: &[Entry] = &[
         next: "Write `engine = \"russh\"` beside it, and ask the partner to update the server.",
     },
     Entry {
+        code: "NF520",
+        title: "not an address of a token endpoint or a proxy",
+        means: "It is scheme, host and, if need be, port and path; a password never stands in it.",
+        next: "Write something like `https://login.example.com/token`, or `{ secret = \"…\" }` for a proxy with a password.",
+    },
+    Entry {
+        code: "NF521",
+        title: "a certificate without its key",
+        means: "A client shows its certificate and proves that it has the key.",
+        next: "Write both `client_certificate` and `client_key`.",
+    },
+    Entry {
+        code: "NF522",
+        title: "redirects are never followed",
+        means: "Credentials and data stay with the host that was named.",
+        next: "Put the final address into `base_url`.",
+    },
+    Entry {
+        code: "NF523",
+        title: "where does the API key stand",
+        means: "It stands in a header or in a query parameter.",
+        next: "Write exactly one of `header` and `query`.",
+    },
+    Entry {
         code: "required",
         title: "a value is missing",
         means: "The field needs a value, and the cell is empty (or became empty by `clean`).",
@@ -798,7 +822,7 @@ mod tests {
         }
         assert_eq!(find("Control:payment-count").map(|entry| entry.code), Some("control:ID"));
         let mut sources = Vec::new();
-        for folder in ["src/config", "src/cli"] {
+        for folder in ["src/config", "src/config/connections", "src/cli"] {
             let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
             sources.extend(

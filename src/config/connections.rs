@@ -1,5 +1,8 @@
 //! `connections.toml`: where systems are and how to log in; secrets only by reference.
 
+mod auth;
+mod http;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,11 +10,10 @@ use std::time::Duration;
 use super::diagnostic::SECRET_IN_FILE;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::duration;
-use crate::domain::job::{
-    Agent, Connection, ConnectionKind, HttpConnection, SecretRef, SecretText, SftpConnection, SftpEngine, SftpTimeouts,
-};
+use crate::domain::job::{Agent, Connection, ConnectionKind, SecretRef, SftpConnection, SftpEngine, SftpTimeouts};
 use crate::domain::name::ConnectionName;
-use crate::domain::pace::Rate;
+
+pub use http::check_header;
 
 /// A connection with the places of its secrets.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ fn read_one(name: &str, table: Table<'_>) -> ReadConnection {
     let kind = table.required("kind").and_then(|value| value.text());
     let read = match kind.as_ref().map(|kind| kind.value.as_str()) {
         Some("sftp") => sftp(&table, name, &mut secrets).map(ConnectionKind::Sftp),
-        Some("http") => http(&table, &mut secrets).map(ConnectionKind::Http),
+        Some("http") => http::read(&table, &mut secrets).map(ConnectionKind::Http),
         Some("folder") => {
             let path = table.required("path").and_then(|value| value.text());
             path.map(|path| ConnectionKind::Folder { path: PathBuf::from(path.value) })
@@ -185,96 +187,6 @@ fn timeouts(table: &Table<'_>) -> SftpTimeouts {
         inner.end();
     }
     timeouts
-}
-
-fn http(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnection> {
-    let base_url = table.required("base_url").and_then(|value| base_url(&value));
-    let timeout = table.get("timeout").map_or(Some(Duration::from_secs(30)), |value| duration(&value));
-    let headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
-    let bearer = table.table("auth").map_or(Some(None), |auth| read_auth(auth, secrets));
-    let rate = table.table("rate").map(read_rate).unwrap_or_default();
-    Some(HttpConnection { base_url: base_url?, headers, bearer: bearer?, timeout: timeout?, rate })
-}
-
-fn read_rate(table: Table<'_>) -> Rate {
-    let number = |key: &str| {
-        table.get(key).and_then(|value| value.integer(1, 10_000)).and_then(|number| u32::try_from(number).ok())
-    };
-    let usual = Rate::default();
-    let rate = Rate {
-        concurrency: number("concurrency").unwrap_or(usual.concurrency),
-        per_second: number("per_second"),
-        per_minute: number("per_minute"),
-        burst: number("burst").unwrap_or(usual.burst),
-    };
-    table.end();
-    rate
-}
-
-fn base_url(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let url = url::Url::parse(&text.value).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    if url.is_none() {
-        value.sink().error_help(
-            "NF505",
-            &text.span,
-            "`base_url` is scheme, host and, if need be, a path",
-            "not such an address",
-            "for example `\"https://erp.example.com/api\"`; no user, password, query or fragment",
-        );
-    }
-    url.map(|_| text.value.trim_end_matches('/').to_owned())
-}
-
-fn read_headers(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Vec<(String, SecretText)> {
-    let mut headers = Vec::new();
-    for (name, value) in table.entries() {
-        check_header(table.sink(), &name);
-        let text = match value.node() {
-            toml::de::DeValue::Table(_) => secret_only(&value, secrets).map(SecretText::Secret),
-            _ => value.text().filter(|text| check_header(table.sink(), text)).map(|text| SecretText::Plain(text.value)),
-        };
-        headers.extend(text.map(|text| (name.value, text)));
-    }
-    headers
-}
-
-/// A header's name or value may not hold a line break or another control character.
-pub fn check_header(sink: &Sink<'_>, text: &At<String>) -> bool {
-    let good = !text.value.is_empty() && !text.value.chars().any(char::is_control);
-    if !good {
-        sink.error("NF506", &text.span, "a header may not be empty or hold a line break", "");
-    }
-    good
-}
-
-fn read_auth(auth: Table<'_>, secrets: &mut Vec<At<String>>) -> Option<Option<SecretRef>> {
-    let kind = auth.required("kind").and_then(|value| value.text());
-    let token = match kind.as_ref().map(|kind| kind.value.as_str()) {
-        Some("bearer") => auth.required("token").and_then(|value| secret_only(&value, secrets)),
-        Some("api_key" | "basic" | "oauth2" | "jwt" | "hmac") => {
-            if let Some(kind) = kind {
-                let message = format!("auth of kind `{}` is not in this version yet", kind.value);
-                auth.sink().error("NF191", &kind.span, message, "only `bearer` is");
-            }
-            return None;
-        }
-        Some(other) => {
-            let span = kind.as_ref().map(|kind| kind.span.clone()).unwrap_or_default();
-            auth.sink().error("NF104", &span, format!("`{other}` is not a kind of auth"), "in this version: `bearer`");
-            None
-        }
-        None => None,
-    };
-    auth.end();
-    token.map(Some)
 }
 
 /// `{ secret = "NAME" }`. Anything else would be a secret in a file.

@@ -408,8 +408,8 @@ impl<'p> Loading<'p> {
         });
         self.problems.merge(found);
         for connection in read.values_mut().filter_map(|read| read.connection.as_mut()) {
-            if let ConnectionKind::Folder { path } = &mut connection.kind {
-                // Relative to the project, wherever the command is called from.
+            // Relative to the project, wherever the command is called from.
+            for path in connection.kind.paths() {
                 *path = self.project.root.join(&*path);
             }
         }

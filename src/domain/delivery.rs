@@ -129,6 +129,8 @@ pub enum FailureKind {
     Login,
     /// 401 to a token that may have run out; the next request fetches another.
     LoginExpired,
+    /// The target knows the key with another body: a fault of ours (or of whoever sent under our keys).
+    KeyReused,
     /// No complete answer in time, or the connection broke, after the first byte was sent.
     OutcomeUnknown,
     /// A status that is not in `accepted`.

@@ -283,6 +283,23 @@ pub enum ConnectionKind {
     Http(HttpConnection),
 }
 
+impl ConnectionKind {
+    /// Paths of this machine that it names.
+    pub fn paths(&mut self) -> Vec<&mut std::path::PathBuf> {
+        match self {
+            Self::Folder { path } => vec![path],
+            Self::Sftp(_) => Vec::new(),
+            Self::Http(http) => {
+                let client = http.tls.client.as_mut().and_then(|client| match &mut client.certificate {
+                    CertificateSource::File(path) => Some(path),
+                    CertificateSource::Secret(_) => None,
+                });
+                http.tls.ca.as_mut().into_iter().chain(client).collect()
+            }
+        }
+    }
+}
+
 /// A secret by name; only adapters ask for its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretRef(pub String);
@@ -377,10 +394,201 @@ pub struct HttpConnection {
     pub base_url: String,
     /// Headers sent with every request, in order.
     pub headers: Vec<(String, SecretText)>,
-    /// `auth = { kind = "bearer", token }`.
-    pub bearer: Option<SecretRef>,
+    /// How requests are authorised.
+    pub auth: Auth,
+    /// Whom to trust, and what to show.
+    pub tls: TlsRule,
+    /// The proxy that leads outside, with its credentials if it wants any; `None`: straight to the host, whatever the
+    /// environment says.
+    pub proxy: Option<SecretText>,
     /// Time for one request, 30 s by default.
     pub timeout: Duration,
     /// Its pace.
     pub rate: Rate,
 }
+
+/// Certificates of an `http` connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsRule {
+    /// `ca`: a PEM file with the only authorities that are trusted; `None`: those of the system.
+    pub ca: Option<std::path::PathBuf>,
+    /// `client_certificate` and `client_key`.
+    pub client: Option<ClientCertificate>,
+}
+
+/// The certificate that we show, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// A PEM file, or a secret with its text.
+    pub certificate: CertificateSource,
+    /// The private key, PEM.
+    pub key: SecretRef,
+}
+
+/// Where a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// In a file.
+    File(std::path::PathBuf),
+    /// In a secret.
+    Secret(SecretRef),
+}
+
+/// `auth` of an `http` connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Nothing is shown (or the connection's `headers` do).
+    None,
+    /// `Authorization: Bearer TOKEN`.
+    Bearer {
+        /// The token.
+        token: SecretRef,
+    },
+    /// A key in a header, or in a query parameter.
+    ApiKey {
+        /// Which.
+        place: KeyPlace,
+        /// The key.
+        value: SecretRef,
+    },
+    /// `Authorization: Basic …`.
+    Basic {
+        /// Who.
+        user: SecretText,
+        /// The password.
+        password: SecretRef,
+    },
+    /// A bearer token that is fetched, kept, and fetched anew before it runs out.
+    Token(TokenRule),
+    /// A signature over the body of every request.
+    Hmac(HmacRule),
+}
+
+/// Where an API key stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In this header.
+    Header(String),
+    /// In this query parameter.
+    Query(String),
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRule {
+    /// The token endpoint.
+    pub url: String,
+    /// What is shown there.
+    pub grant: Grant,
+    /// `scope`, if any.
+    pub scope: Option<String>,
+}
+
+/// What a token is asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// RFC 6749, 4.4.
+    ClientCredentials(Client),
+    /// RFC 6749, 6.
+    RefreshToken {
+        /// The client.
+        client: Client,
+        /// The long-lived token.
+        refresh_token: SecretRef,
+    },
+    /// RFC 7523: an assertion of our own.
+    Jwt(JwtRule),
+}
+
+/// An OAuth client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: SecretText,
+    /// Its secret; a public client has none.
+    pub secret: Option<SecretRef>,
+    /// Where id and secret stand.
+    pub place: ClientPlace,
+}
+
+/// `client_auth`: where an OAuth client shows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientPlace {
+    /// In an `Authorization: Basic` header.
+    Header,
+    /// Among the fields of the form.
+    Body,
+}
+
+words!(ClientPlace { Header => "header", Body => "body" });
+
+/// The assertion of RFC 7523.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtRule {
+    /// The private key, PEM.
+    pub key: SecretRef,
+    /// How is signed.
+    pub algorithm: JwtAlgorithm,
+    /// `kid`, when the other side knows several keys of ours.
+    pub key_id: Option<String>,
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// `aud`.
+    pub audience: String,
+    /// How long an assertion is good.
+    pub lifetime: Duration,
+}
+
+/// Algorithms of RFC 7518 for an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// RSA with SHA-256.
+    Rs256,
+    /// RSA with SHA-512.
+    Rs512,
+    /// P-256 with SHA-256.
+    Es256,
+}
+
+words!(JwtAlgorithm { Rs256 => "RS256", Rs512 => "RS512", Es256 => "ES256" });
+
+/// A signature over the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HmacRule {
+    /// The header that carries it.
+    pub header: String,
+    /// The shared secret.
+    pub secret: SecretRef,
+    /// The hash.
+    pub algorithm: HmacAlgorithm,
+    /// How it is written.
+    pub encoding: Encoding,
+    /// What stands before it, as `sha256=`.
+    pub prefix: String,
+}
+
+/// Hashes of an HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HmacAlgorithm {
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+    /// SHA-1, for those who ask for nothing better.
+    Sha1,
+}
+
+words!(HmacAlgorithm { Sha256 => "sha256", Sha512 => "sha512", Sha1 => "sha1" });
+
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Lower-case hexadecimal.
+    Hex,
+    /// Base64 with padding.
+    Base64,
+}
+
+words!(Encoding { Hex => "hex", Base64 => "base64" });

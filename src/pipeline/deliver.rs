@@ -463,10 +463,12 @@ impl<T: Target> Coordinator<'_, T> {
             }
             FailureKind::Status(404 | 405) => "check `base_url`, `path` and `method`, then ",
             FailureKind::Status(300..=399) => "put the final address into `base_url` or `path`, then ",
+            FailureKind::KeyReused => "find out at the target who sent under this key, and report it to us; then ",
             _ => "look at what answers there and at `[target.response]`, then ",
         };
+        let code = if failure.kind == FailureKind::KeyReused { "key-reused" } else { "stopped-by-target" };
         RunFault {
-            code: "stopped-by-target".to_owned(),
+            code: code.to_owned(),
             message: format!("{}: stopped, nothing more was sent: {}", self.place(), failure.message),
             hint: Some(format!("{what}{}", resume_hint(self.order.lease))),
         }

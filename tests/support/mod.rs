@@ -207,6 +207,16 @@ impl Stage {
         self.nightferry(&["run", "orders", "--date", "2026-11-23"])
     }
 
+    /// `run_json` with further secrets: name and value.
+    pub fn run_with(&self, secrets: &[(&str, &str)]) -> Ended {
+        let mut command = self.command(&["run", "orders", "--date", "2026-11-23", "--json", "-vv"]);
+        for (name, value) in secrets {
+            let name = name.to_uppercase().replace('-', "_");
+            command.env(format!("NIGHTFERRY_SECRET_{name}"), value);
+        }
+        ended(command)
+    }
+
     /// The same with `--json`.
     pub fn run_json(&self) -> Ended {
         self.nightferry(&["run", "orders", "--date", "2026-11-23", "--json"])

@@ -29,6 +29,12 @@ pub enum Answer {
     TakenThenReset,
     /// Takes effect; the head of a 200 promises more body than follows.
     TakenThenCut,
+    /// Exactly these bytes, whatever they are, and then the connection is closed.
+    Raw(Vec<u8>),
+    /// Exactly these bytes, and then the connection stays open.
+    RawAndStay(Vec<u8>),
+    /// These bytes, and then the same chunk again and again, until the other side has had enough.
+    Endless(Vec<u8>, Vec<u8>),
     /// Waits, then replies.
     Late(Duration, Box<Answer>),
 }
@@ -131,6 +137,17 @@ fn serve(stream: TcpStream, book: &Mutex<Book>, script: &Script) -> Option<()> {
                     .ok()?;
                 return None;
             }
+            Answer::Raw(bytes) => {
+                let _ = output.write_all(&bytes);
+                let _ = output.shutdown(std::net::Shutdown::Write);
+                return None;
+            }
+            Answer::RawAndStay(bytes) => output.write_all(&bytes).ok()?,
+            Answer::Endless(head, chunk) => {
+                output.write_all(&head).ok()?;
+                while output.write_all(&chunk).is_ok() {}
+                return None;
+            }
             Answer::TakenThenReset | Answer::Late(..) => {
                 let _ = socket_reset(&output);
                 return None;
@@ -150,7 +167,7 @@ fn enter(book: &Mutex<Book>, mut request: Request, answer: Answer) -> Answer {
     let takes = match &answer {
         Answer::Reply(status, ..) => (200..300).contains(status),
         Answer::TakenThenReset | Answer::TakenThenCut => true,
-        Answer::Late(..) => false,
+        Answer::Raw(_) | Answer::RawAndStay(_) | Answer::Endless(..) | Answer::Late(..) => false,
     };
     let mut answer = answer;
     if let Some(key) = request.key.clone() {

@@ -74,6 +74,9 @@ impl<T: Target> Flight<T> {
         let reply = target.send(BatchRequest { body: body.clone(), key }).await;
         let outcome = match &reply {
             Ok(reply) if reply.login_expired => failed(FailureKind::LoginExpired, "answered 401; logging in anew"),
+            Ok(reply) if has_key && says_key_was_reused(reply) => {
+                failed(FailureKind::KeyReused, "the target knows this key with another body")
+            }
             Ok(reply) => reader.read(reply, &body, sealed.records),
             Err(error) => {
                 let kind = match error {
@@ -85,6 +88,17 @@ impl<T: Target> Flight<T> {
             }
         };
         Ok(Landing { id, at: clock.now(), flown: Flown::Sent { reply, outcome } })
+    }
+}
+
+/// A sealed body never changes, so that this is no refusal of the records: RFC draft `idempotency-key-header` answers 422, Stripe
+/// 400 with an error type of its own, others 412.
+fn says_key_was_reused(reply: &Reply) -> bool {
+    let start = String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).to_ascii_lowercase();
+    match reply.status {
+        400 => start.contains("idempotency_error"),
+        412 | 422 => start.contains("idempotency"),
+        _ => false,
     }
 }
 
