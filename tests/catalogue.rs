@@ -86,11 +86,11 @@ fn cases() -> Vec<(&'static str, Change)> {
             "NF142",
             Mapping("[fields]\n\"id\" = { from = \"Id\" }\n\"amount\" = { from = \"Amount\" }\n\n[output]\nformat = \"fixed\"\ncolumns = [{ name = \"id\", pos = \"1-8\" }]\n".to_owned()),
         ),
-        ("NF150", Job("files = \"*.csv\"", "files = \"*.csv\"\nsequence = { on_gap = \"wait\" }")),
         (
             "NF145",
             Job("path = \"/in\"", "path = \"/in\"\n\n[[measures]]\ntitle = \"Orders\"\nsum = \"id\"\n\n[target.x]"),
         ),
+        ("NF150", Job("files = \"*.csv\"", "files = \"*.csv\"\nsequence = { on_gap = \"wait\" }")),
         (
             "NF190",
             Job(

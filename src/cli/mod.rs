@@ -1,6 +1,7 @@
 //! One file per command; the only place that prints. Results go to stdout, messages to stderr.
 
 mod audit;
+mod breaks;
 mod check;
 mod connection;
 mod context;
@@ -26,7 +27,9 @@ mod runs;
 mod schedule;
 mod schema;
 mod show;
+mod sign_off;
 mod signals;
+mod status;
 mod test;
 
 use std::path::PathBuf;
@@ -116,8 +119,14 @@ enum Command {
     Show(show::Args),
     /// List rejected rows and refused records
     Rejects(rejects::Args),
-    /// Show whether a run adds up: the equation, its files and what does not fit
+    /// Show whether a run adds up, or every run of a date: table, csv, xlsx, json, html
     Reconcile(reconcile::Args),
+    /// List differences with age and amount; `explain` them
+    Breaks(breaks::Args),
+    /// Say that you have looked at a run, or at all balanced runs of a date
+    SignOff(sign_off::Args),
+    /// The day in one look: what needs a person, what is fine, what is still open
+    Status(status::Args),
     /// List what people did; `audit verify` proves that nothing of it was changed
     Audit(audit::Args),
     /// Work with connections
@@ -153,6 +162,9 @@ pub fn main() -> Exit {
         Command::Show(args) => show::execute(&args, common),
         Command::Rejects(args) => rejects::execute(&args, common),
         Command::Reconcile(args) => reconcile::execute(&args, common),
+        Command::Breaks(args) => breaks::execute(&args, common),
+        Command::SignOff(args) => sign_off::execute(&args, common),
+        Command::Status(args) => status::execute(&args, common),
         Command::Audit(args) => audit::execute(&args, common),
         Command::Connection(args) => connection::execute(&args, common),
         #[cfg(feature = "demo")]

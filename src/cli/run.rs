@@ -17,14 +17,14 @@ use crate::adapters::http::{HttpTarget, SetUpError};
 use crate::config::project::{LoadError, LoadedJob, load_job};
 use crate::config::secret::Secrets;
 use crate::config::unit::duration_of;
-use crate::domain::job::{Connection, ConnectionKind, HttpConnection};
+use crate::domain::job::{Connection, ConnectionKind, HttpConnection, SignOffRule};
 use crate::domain::measure::sum_lines;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
 use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Patience, Place, Ports, RunError, RunFailure, dry_run};
 use crate::ports::{Clock as _, Remote};
+use crate::report::books::Books;
 use crate::report::document::{ErrorDocument, RunDocument, summed};
-use crate::report::reconciliation::Reconciliation;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -279,9 +279,22 @@ fn dry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure
     if args.json {
         print_json(&RunDocument::of_dry_run(&tried.run, &tried.files, &sum_lines(tried.measures.clone())))?;
     } else {
-        let (files, causes) = (&tried.files, &tried.causes);
-        let playbook = &prepared.loaded.job.playbook;
-        print(&Reconciliation { run: &tried.run, files, causes, playbook }.dry_text(&tried.examples));
+        let books = Books {
+            title: prepared.loaded.job.title.clone(),
+            run: tried.run.clone(),
+            files: tried.files.clone(),
+            measures: sum_lines(tried.measures.clone()),
+            causes: tried.causes.clone(),
+            breaks: Vec::new(),
+            sign_offs: Vec::new(),
+            sign_off: SignOffRule::Nobody,
+            playbook: prepared.loaded.job.playbook.clone(),
+            rejects: Vec::new(),
+            sent: None,
+            today: tried.run.business_date,
+            calendar: prepared.loaded.timetable.calendar.clone(),
+        };
+        print(&books.dry_text(&tried.examples));
     }
     for note in &tried.notes {
         tell(common, note);

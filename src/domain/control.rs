@@ -13,6 +13,8 @@ pub struct ControlResult {
     pub found: String,
     /// They agree.
     pub holds: bool,
+    /// It is a number that follows the one of the file before.
+    pub sequence: bool,
 }
 
 /// What the controls of a file need to know of the file before it.

@@ -1,5 +1,6 @@
 //! Ring 0, the words: plain types and arithmetic. No serde, tokio, SQL, clock, log, file system or network.
 
+pub mod breaks;
 pub mod control;
 pub mod delivery;
 pub mod file;

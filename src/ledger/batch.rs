@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::book::Book;
 use super::measure::insert_batch_amounts;
 use super::rate::Ask;
-use super::row::{AttemptRow, BatchId, BatchRow, FileId, Finished, RunLease, Verdict};
+use super::row::{AttemptRow, BatchId, BatchRow, FileId, Finished, RunLease, SendingSpan, Verdict};
 use super::{Fault, Ledger, LedgerError, Result, from_ms, one, word};
 use crate::domain::delivery::{BatchOrigin, BatchState, IdempotencyKey, SealedBatch};
 use crate::domain::file::FileState;
@@ -137,6 +137,18 @@ impl Ledger {
             }
             book.close()?;
             Ok(admission)
+        })
+    }
+
+    /// When the first request of a run left, and when the last one ended.
+    pub fn sending_span(&self, run: &RunId) -> Result<Option<SendingSpan>> {
+        self.read(|connection| {
+            let sql = "SELECT min(a.started_at), max(a.finished_at)
+                         FROM file f JOIN batch b ON b.file = f.id JOIN attempt a ON a.batch = b.id WHERE f.run = ?1";
+            connection.query_row(sql, [run.as_str()], |row| {
+                let (first, last): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+                Ok(first.map(|first| (from_ms(first), last.map(from_ms))))
+            })
         })
     }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::breaks::sync_breaks;
 use super::measure::{insert_file_measures, prove_measures};
 use super::reject::{insert_fault, insert_rejects};
 use super::row::{Earlier, FileId, FileRow, Mapped, RunLease};
@@ -174,7 +175,7 @@ impl Ledger {
         &self,
         lease: &RunLease,
         file: FileId,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
         states: Option<States<'_>>,
     ) -> Result<std::result::Result<(), Imbalance>> {
         self.write_held(lease, |tx| {
@@ -189,7 +190,8 @@ impl Ledger {
                 let job: String = tx.query_row("SELECT job FROM file WHERE id = ?1", [file.0], |row| row.get(0))?;
                 keep_states(tx, &job, states)?;
             }
-            prove(tx, file)
+            prove(tx, file)?;
+            sync_breaks(tx, lease.run.as_str(), now)
         })
         .map(Ok)
         .or_else(|error| match error {
@@ -363,14 +365,21 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     })
 }
 
-fn controls_of(text: &str) -> Option<Vec<ControlResult>> {
-    let list: Vec<(String, String, String, String, bool)> = serde_json::from_str(text).ok()?;
-    let control = |(id, title, expected, found, holds)| ControlResult { id, title, expected, found, holds };
-    Some(list.into_iter().map(control).collect())
+/// `[id, title, expected, found, holds, sequence]`; the last is younger than the first ledgers.
+pub(super) fn controls_of(text: &str) -> Option<Vec<ControlResult>> {
+    let list: Vec<Vec<serde_json::Value>> = serde_json::from_str(text).ok()?;
+    let control = |list: Vec<serde_json::Value>| {
+        let text = |at: usize| list.get(at).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let flag = |at: usize| list.get(at).and_then(serde_json::Value::as_bool);
+        let (id, title, expected, found) = (text(0)?, text(1)?, text(2)?, text(3)?);
+        Some(ControlResult { id, title, expected, found, holds: flag(4)?, sequence: flag(5).unwrap_or(false) })
+    };
+    list.into_iter().map(control).collect()
 }
 
 fn controls_text(controls: &[ControlResult]) -> String {
-    let list: Vec<_> = controls.iter().map(|one| (&one.id, &one.title, &one.expected, &one.found, one.holds)).collect();
+    let list: Vec<_> =
+        controls.iter().map(|one| (&one.id, &one.title, &one.expected, &one.found, one.holds, one.sequence)).collect();
     serde_json::to_string(&list).unwrap_or_default()
 }
 

@@ -11,6 +11,7 @@ mod arrival;
 pub mod audit;
 mod batch;
 mod book;
+pub mod breaks;
 mod error;
 mod file;
 mod hold;
@@ -21,6 +22,7 @@ pub mod rate;
 pub mod reject;
 pub mod row;
 mod run;
+pub mod sign_off;
 pub mod state;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
+use crate::domain::breaks::{BreakState, BreakType};
 use crate::domain::control::ControlResult;
 use crate::domain::delivery::{BatchOrigin, BatchState, Fate, IdempotencyKey, SealedBatch};
 use crate::domain::file::{ByteCounts, FileState, RecordCounts, RowCounts};
@@ -205,6 +206,69 @@ pub struct Portion {
     pub refused: i64,
     /// Of those that the answer did not mention.
     pub unanswered: i64,
+}
+
+/// A break as it stands.
+#[derive(Clone, Debug)]
+pub struct BreakRow {
+    /// Its number.
+    pub id: i64,
+    /// Its run.
+    pub run: RunId,
+    /// Its file; `None` where a file is missing.
+    pub file: Option<FileId>,
+    /// Name of the file.
+    pub file_name: Option<Vec<u8>>,
+    /// Its job.
+    pub job: JobName,
+    /// The day the data is about.
+    pub business_date: NaiveDate,
+    /// What kind of difference.
+    pub kind: BreakType,
+    /// Id of the control; empty otherwise.
+    pub subject: String,
+    /// One side.
+    pub expected: String,
+    /// The other side.
+    pub found: String,
+    /// Records that it is about.
+    pub records: u64,
+    /// Title, unit and exact amount of each measure that it is about.
+    pub amounts: Vec<(String, String, String)>,
+    /// When it was found.
+    pub opened_at: DateTime<Utc>,
+    /// Where it is in its life.
+    pub state: BreakState,
+    /// Why it is there, as a code.
+    pub reason: Option<String>,
+    /// Why it is there, in words.
+    pub note: Option<String>,
+    /// Who said so.
+    pub explained_by: Option<String>,
+    /// When.
+    pub explained_at: Option<DateTime<Utc>>,
+    /// What made its cause go.
+    pub resolved_by: Option<String>,
+    /// When.
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// When the first request left, and when the last one ended.
+pub type SendingSpan = (DateTime<Utc>, Option<DateTime<Utc>>);
+
+/// A sign-off of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOffRow {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub who: String,
+    /// `signed`, `prepared` or `reviewed`.
+    pub role: String,
+    /// In their words.
+    pub note: String,
+    /// When a change of the books made it void.
+    pub reopened_at: Option<DateTime<Utc>>,
 }
 
 /// A batch as it stands.

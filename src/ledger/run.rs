@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use super::breaks::sync_breaks;
 use super::owner::is_alive;
 use super::row::{Opened, RunFault, RunLease, RunRow};
 use super::{Fault, LEASE_MS, Ledger, LedgerError, Result, from_ms, one, to_ms, word};
@@ -159,7 +160,8 @@ impl Ledger {
                     error.and_then(|error| error.hint.as_ref())
                 ],
             )?;
-            one(changed, || format!("run {}", lease.run))
+            one(changed, || format!("run {}", lease.run))?;
+            sync_breaks(tx, lease.run.as_str(), now)
         })
     }
 

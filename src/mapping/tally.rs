@@ -135,7 +135,8 @@ impl Compare<'_> {
             }
             ControlRule::NotLessThanYesterday(percent) => self.not_less(*percent, tally.rows),
         };
-        ControlResult { id: control.id.clone(), title: control.title.clone(), expected, found, holds }
+        let sequence = matches!(control.rule, ControlRule::Sequence(_));
+        ControlResult { id: control.id.clone(), title: control.title.clone(), expected, found, holds, sequence }
     }
 
     fn number(&self, cell: &DeclaredCell) -> Option<Decimal> {
