@@ -6,7 +6,10 @@
 //!
 //! Lines end with LF or CRLF, or with CR alone when the beginning of the file has no LF at all.
 
+pub mod cell;
+pub mod index;
 mod long;
+mod masks;
 pub(crate) mod quote;
 pub mod row;
 pub mod split;

@@ -12,6 +12,7 @@ use super::value::Refusal;
 use super::warned::Warned;
 use crate::domain::file::RowCounts;
 use crate::domain::reject::{Reject, RejectCode};
+use crate::format::csv::index::Index;
 use crate::format::csv::row::{Cells, Fault, Found, Rows, row_too_long};
 use crate::format::csv::split::LongRow;
 use crate::format::csv::{Dialect, Place};
@@ -202,6 +203,7 @@ pub struct Worker<'p> {
     mapper: Mapper<'p>,
     grouping: Grouping,
     cells: Cells,
+    index: Index,
     warned: Vec<Warned>,
 }
 
@@ -216,6 +218,7 @@ impl<'p> Worker<'p> {
             mapper: Mapper::new(plan),
             grouping: Grouping::new(plan),
             cells: Cells::default(),
+            index: Index::default(),
             warned: vec![Warned::default(); plan.rules.len()],
         }
     }
@@ -229,8 +232,8 @@ impl<'p> Worker<'p> {
             self.long_row(long, mapped);
             return;
         }
-        let mut rows = Rows::new(data, *place, self.dialect);
-        let mut cells = std::mem::take(&mut self.cells);
+        let (mut cells, mut index) = (std::mem::take(&mut self.cells), std::mem::take(&mut self.index));
+        let mut rows = Rows::indexed(data, *place, self.dialect, &mut index);
         let mut at = Position { byte: *origin, start: 0 };
         while let Some(mut found) = rows.next(&mut cells) {
             let (spot, length) = self.spot(data, &found, &cells, &mut at);
@@ -247,7 +250,7 @@ impl<'p> Worker<'p> {
             self.recode(&mut found, data, spot);
             self.row(found, &cells, data, spot, mapped);
         }
-        self.cells = cells;
+        (self.cells, self.index) = (cells, index);
         if self.plan.groups() {
             self.finish_group(mapped);
             self.grouping.end_chunk(mapped);

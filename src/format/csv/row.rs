@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr3};
 
+use super::cell::Cell;
+use super::index::{Index, RowEnd};
 use super::quote::{self, Close};
 use super::{Dialect, MAX_CELL, MAX_ROW, Place, word};
 use crate::domain::reject::RejectCode;
@@ -36,6 +38,17 @@ impl Cells {
         }
     }
 
+    /// Cell `at` (from 0) with what stands around it; `text` and `base` are those of the row. Empty beyond the last cell.
+    #[inline(always)]
+    pub fn cell<'a>(&'a self, at: usize, text: &'a str, base: usize) -> Cell<'a> {
+        let Some(&(start, end)) = self.bounds.get(at) else { return Cell::new(&[], 0, 0) };
+        if start & UNESCAPED == 0 {
+            Cell::new(text.as_bytes(), start as usize - base, end as usize - base)
+        } else {
+            Cell::new(self.unescaped.as_bytes(), (start & !UNESCAPED) as usize, end as usize)
+        }
+    }
+
     /// The bytes of cell `at` of a row of `data`, which may be no text; `None` beyond the last cell that was found.
     pub fn bytes<'a>(&'a self, at: usize, data: &'a [u8]) -> Option<&'a [u8]> {
         let &(start, end) = self.bounds.get(at)?;
@@ -54,6 +67,23 @@ impl Cells {
             let start = kept.len();
             kept.push_str(row.text(at, text, base));
             self.push(start, kept.len());
+        }
+    }
+
+    /// Takes the cells of a row of `data` from their `starts`; `quote` when some have quotes around them.
+    #[inline(always)]
+    fn index(&mut self, starts: &[u32], cr: bool, quote: Option<u8>, data: &[u8]) {
+        self.clear();
+        self.bounds.extend(starts.windows(2).filter_map(|pair| Some((*pair.first()?, pair.get(1)? - 1))));
+        if let (true, Some(last)) = (cr, self.bounds.last_mut()) {
+            last.1 -= 1;
+        }
+        if let Some(quote) = quote {
+            for (start, end) in &mut self.bounds {
+                if start < end && data.get(*start as usize) == Some(&quote) {
+                    (*start, *end) = (*start + 1, *end - 1);
+                }
+            }
         }
     }
 
@@ -114,6 +144,10 @@ pub struct Rows<'a> {
     has_nul: bool,
     has_cr: bool,
     plain: bool,
+    index: Option<&'a Index>,
+    /// In the index: the row at hand, and its first cell.
+    row: usize,
+    cell: usize,
 }
 
 /// What ended the cells of a row.
@@ -131,7 +165,21 @@ impl<'a> Rows<'a> {
         let has_nul = memchr(0, data).is_some();
         let plain = !has_nul && is_plain(data, dialect);
         let text = std::str::from_utf8(data).ok();
-        Self { data, text, dialect, place, from: 0, line: place.line, has_nul, has_cr, plain }
+        let line = place.line;
+        Self { data, text, dialect, place, from: 0, line, has_nul, has_cr, plain, index: None, row: 0, cell: 0 }
+    }
+
+    /// The same rows, found with an index. Its buffers are those of `index`, whose content is dropped.
+    pub fn indexed(data: &'a [u8], place: Place, dialect: Dialect, index: &'a mut Index) -> Self {
+        let text = std::str::from_utf8(data).ok();
+        if text.is_none() || !index.build(data, dialect) {
+            return Self::new(data, place, dialect);
+        }
+        let index = &*index;
+        let has_nul = index.has_odd && memchr(0, data).is_some();
+        let (line, has_cr) = (place.line, index.has_cr);
+        let index = Some(index);
+        Self { data, text, dialect, place, from: 0, line, has_nul, has_cr, plain: false, index, row: 0, cell: 0 }
     }
 
     /// The next row or blank line, its cells in `cells`.
@@ -140,6 +188,34 @@ impl<'a> Rows<'a> {
         if self.from >= self.data.len() {
             return None;
         }
+        let Some((index, row)) = self.index.and_then(|index| Some((index, index.row(self.row)?))) else {
+            return self.strict_row(cells);
+        };
+        let first = std::mem::replace(&mut self.cell, row.cells as usize);
+        self.row += 1;
+        match row.careful {
+            true => self.strict_row(cells),
+            false => Some(self.indexed_row(row, index.starts(first, row.cells as usize), cells)),
+        }
+    }
+
+    /// A row of plain cells, whose cells begin at `starts`.
+    #[inline(always)]
+    fn indexed_row(&mut self, row: RowEnd, starts: &[u32], cells: &mut Cells) -> Found<'a> {
+        let (start, line) = (self.from, self.line);
+        let next = starts.last().map_or(start, |next| *next as usize);
+        let end = next.saturating_sub(1);
+        let cr = self.has_cr && end > start && self.data.get(end - 1) == Some(&b'\r') && self.dialect.line_end == b'\n';
+        cells.index(starts, cr, self.dialect.quote.filter(|_| row.quoted), self.data);
+        self.from = next.min(self.data.len());
+        self.line = self.place.line + u64::from(row.lines);
+        let end = end - usize::from(cr);
+        let text = self.text.unwrap_or_default();
+        Found { line, start, end, next: self.from, blank: end == start, plain: true, text, base: 0, fault: None }
+    }
+
+    /// The next row, found byte by byte.
+    fn strict_row(&mut self, cells: &mut Cells) -> Option<Found<'a>> {
         let (start, line) = (self.from, self.line);
         cells.clear();
         let mut plain = self.plain;
@@ -247,11 +323,12 @@ impl<'a> Rows<'a> {
         };
         let mut from = start;
         loop {
-            let at = if self.data.get(from) == Some(&quote) {
+            // The end of the cell, and from where on there is no line end but that of the row.
+            let (at, behind) = if self.data.get(from) == Some(&quote) {
                 match quote::close(self.data, from, quote, self.dialect, true) {
                     Close::At(next) => {
                         self.push_quoted(from + 1..next - 1, quote, cells);
-                        next
+                        (next, next)
                     }
                     Close::Bad | Close::Open => return End::BadQuote { at: from, opens: true },
                 }
@@ -263,10 +340,10 @@ impl<'a> Rows<'a> {
                 }
                 let last = self.data.get(at) != Some(&delimiter);
                 cells.push(from, if last { self.without_cr(from, at) } else { at });
-                at
+                (at, from)
             };
             if self.data.get(at) != Some(&delimiter) {
-                let (end, next) = self.line_end(at);
+                let (end, next) = self.line_end(behind);
                 return End::Row(end, next);
             }
             from = at + 1;

@@ -12,3 +12,14 @@ pub(super) const fn equal(word: u64, pattern: u64) -> u64 {
     let difference = word ^ pattern;
     !(((difference & LOW_BITS) + LOW_BITS) | difference | LOW_BITS)
 }
+
+/// The high bit of each place with a control character of ASCII.
+pub(super) const fn controls(word: u64) -> u64 {
+    // Bytes from 0x20 to 0x7F get the high bit, and those above have it.
+    !((word & LOW_BITS).wrapping_add(spread(0x60)) | word) & !LOW_BITS
+}
+
+/// The high bits as one byte, the first place lowest.
+pub(super) const fn gather(high_bits: u64) -> u64 {
+    (high_bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
