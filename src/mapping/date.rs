@@ -15,7 +15,7 @@ pub(super) struct Day {
 impl Day {
     /// `None` for 31 February and the like.
     #[inline]
-    fn new(year: i32, month: u32, day: u32) -> Option<Self> {
+    pub(super) fn new(year: i32, month: u32, day: u32) -> Option<Self> {
         let days = match month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
             4 | 6 | 9 | 11 => 30,
@@ -70,6 +70,17 @@ pub(super) enum Part {
     Byte(u8),
 }
 
+impl Part {
+    /// How many bytes of the text it takes.
+    pub(super) const fn width(self) -> usize {
+        match self {
+            Self::Day | Self::Month => 2,
+            Self::Year => 4,
+            Self::Byte(_) => 1,
+        }
+    }
+}
+
 impl DateFormat {
     pub(super) fn new(format: &str) -> Self {
         Self::simple(format).map_or_else(|| Self::Other(format.to_owned()), Self::Simple)
@@ -119,12 +130,7 @@ impl DateFormat {
 fn read_simple(parts: &[Part], mut rest: &[u8]) -> Option<Day> {
     let (mut year, mut month, mut day) = (0, 0, 0);
     for part in parts {
-        let width = match part {
-            Part::Day | Part::Month => 2,
-            Part::Year => 4,
-            Part::Byte(_) => 1,
-        };
-        let (field, behind) = rest.split_at_checked(width)?;
+        let (field, behind) = rest.split_at_checked(part.width())?;
         match part {
             Part::Day => day = digits(field)?,
             Part::Month => month = digits(field)?,

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use regex::Regex;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::spec::{FieldSpec, Limit};
 use super::text;
@@ -58,6 +59,17 @@ impl Limits {
         let none =
             allowed.is_empty() && pattern.is_none() && minimum.is_none() && maximum.is_none() && lengths.is_none();
         Ok((!none).then_some(limits))
+    }
+
+    /// The least and the greatest number, when these are the only limits and whole numbers.
+    pub(super) fn whole_bounds(&self) -> Option<(i64, i64)> {
+        let only = self.allowed.is_empty() && self.pattern.is_none() && self.lengths.is_none();
+        let whole = |bound: Option<Bound>, otherwise: i64| match bound {
+            None => Some(otherwise),
+            Some(Bound::Number(number)) if number.is_integer() => number.to_i64(),
+            Some(_) => None,
+        };
+        if only { Some((whole(self.minimum, i64::MIN)?, whole(self.maximum, i64::MAX)?)) } else { None }
     }
 
     /// Enum, pattern, minimum, maximum, lengths, in this order.

@@ -38,6 +38,11 @@ impl Marks {
         }
     }
 
+    /// The decimal mark when it and the group mark are ASCII.
+    pub(super) fn decimal_byte(&self) -> Option<u8> {
+        self.bytes.map(|(decimal, _)| decimal)
+    }
+
     /// What stands at the beginning of `rest`, and its length.
     #[inline]
     fn mark(&self, rest: &[u8]) -> Option<(Mark, usize)> {

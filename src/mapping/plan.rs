@@ -8,13 +8,15 @@ use super::header::{Header, mapped_columns};
 use super::limits::Limits;
 use super::lookup::Lookup;
 use super::mask::Pii;
+use super::quick::Quick;
 use super::rule::{Order, Rule};
 use super::shape::Shape;
 use super::spec::{
     Auto, Case, CleanStep, Column, Condition, Constant, FieldSpec, InputSpec, LookupTable, MappingSpec, OnConflict,
-    Origin, Ragged, TemplatePart, TextFormat, ValueKind,
+    Origin, Ragged, TemplatePart, ValueKind,
 };
 use super::special::SpecialLine;
+use super::stamp::Stamp;
 use super::tally::Control;
 use super::value::{Kind, Notation};
 use super::write;
@@ -86,8 +88,8 @@ pub(super) struct Field {
     pub(super) limits: Option<Box<Limits>>,
     /// What few fields have; out of the way of the others.
     pub(super) extras: Option<Box<Extras>>,
-    /// The cell as it is, which is what most fields are: its column.
-    pub(super) plain_cell: Option<usize>,
+    /// How it is written when its cell is usual.
+    pub(super) quick: Option<Quick>,
 }
 
 /// What few fields have.
@@ -136,7 +138,7 @@ pub(super) enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct Encoded {
     pub(super) constant: Constant,
-    pub(super) json: Vec<u8>,
+    pub(super) json: Stamp,
 }
 
 impl Encoded {
@@ -147,7 +149,7 @@ impl Encoded {
             Constant::Number(digits) => json.extend_from_slice(digits.as_bytes()),
             Constant::Boolean(value) => json.extend_from_slice(value.to_string().as_bytes()),
         }
-        Self { constant: constant.clone(), json }
+        Self { constant: constant.clone(), json: Stamp::new(&json) }
     }
 
     /// The constant as text.
@@ -166,14 +168,32 @@ pub(super) struct Missing {
     words: Vec<String>,
     /// The only word is the empty one.
     only_empty: bool,
+    has_empty: bool,
+    /// By the first byte of a cell: it is not missing, whatever follows.
+    present: Box<[bool; 256]>,
 }
 
 impl Missing {
     fn new(input: &InputSpec) -> Self {
-        Self {
-            words: input.missing.iter().map(|word| word.trim().to_owned()).collect(),
-            only_empty: matches!(input.missing.as_slice(), [word] if word.trim().is_empty()),
+        let words: Vec<String> = input.missing.iter().map(|word| word.trim().to_owned()).collect();
+        let mut present = Box::new([false; 256]);
+        for (byte, present) in (0..=255_u8).zip(present.iter_mut()) {
+            *present = byte.is_ascii_graphic() && !words.iter().any(|word| word.as_bytes().first() == Some(&byte));
         }
+        let has_empty = words.iter().any(String::is_empty);
+        Self { only_empty: has_empty && words.len() == 1, has_empty, words, present }
+    }
+
+    /// True when a cell of no bytes counts as empty.
+    #[inline]
+    pub(super) fn has_empty(&self) -> bool {
+        self.has_empty
+    }
+
+    /// True when a cell that begins with this byte does not count as empty, whatever follows.
+    #[inline(always)]
+    pub(super) fn is_present(&self, first: u8) -> bool {
+        self.present[usize::from(first)]
     }
 
     /// True when the cell counts as empty.
@@ -298,7 +318,12 @@ impl Compiler<'_> {
         let rules = spec.checks.iter().map(|check| Rule::new(check, &mut self)).collect();
         let orders = self.orders();
         let order_by = self.order_by();
-        let fields = spec.fields.iter().map(|field| self.field(field)).collect::<Result<Vec<_>, _>>()?;
+        let mut fields = spec.fields.iter().map(|field| self.field(field)).collect::<Result<Vec<_>, _>>()?;
+        let lookups: Vec<Lookup> = spec.lookups.iter().map(|(name, lookup)| Lookup::new(name, lookup)).collect();
+        let notation = Notation::new(&spec.input);
+        for field in &mut fields {
+            field.quick = Quick::new(field, &lookups, &notation);
+        }
         let same_file = spec.lookups.values().enumerate().filter_map(|(at, lookup)| match &lookup.table {
             LookupTable::SameFile(column) => Some(self.index(column).map(|column| (column, at))),
             LookupTable::Entries(_) => None,
@@ -319,9 +344,9 @@ impl Compiler<'_> {
             },
             shape: Shape::new(&spec.fields, spec.output.omit_empty),
             fields,
-            lookups: spec.lookups.iter().map(|(name, lookup)| Lookup::new(name, lookup)).collect(),
+            lookups,
             skip_when: self.conditions(&spec.record.skip_when)?,
-            notation: Notation::new(&spec.input),
+            notation,
             missing: Missing::new(&spec.input),
             omit_empty: spec.output.omit_empty,
             ragged: spec.input.ragged,
@@ -416,16 +441,8 @@ impl Compiler<'_> {
         let column = field.origin.columns().first().map(|column| Header::label(column));
         let source = self.source(field)?;
         let extras = self.extras(field)?;
-        let plain_cell = match (&source, &field.kind) {
-            (Source::Cell(at), ValueKind::Text(TextFormat::Any))
-                if field.clean.is_empty() && field.lookup.is_none() && limits.is_none() && extras.is_none() =>
-            {
-                Some(*at)
-            }
-            _ => None,
-        };
         Ok(Field {
-            plain_cell,
+            quick: None,
             target: field.name(),
             of_lines: field.list().is_some(),
             column: if matches!(field.origin, Origin::Cases(_)) { None } else { column },

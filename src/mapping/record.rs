@@ -10,11 +10,12 @@ use super::mask::Pii;
 use super::plan::{Extras, Field, Part, Plan, Source};
 use super::shape::Step;
 use super::spec::OnMissing;
+use super::stamp::Stamp;
 use super::text;
 use super::value::{Found, Kind, Refusal, Typed};
 use super::warned::Warned;
-use super::write;
 use crate::domain::reject::RejectCode;
+use crate::format::csv::cell::Cell;
 use crate::format::csv::row::{self, Cells};
 
 /// A row whose cells can be used.
@@ -35,6 +36,12 @@ impl<'a> Row<'a> {
     #[inline]
     pub(super) fn cell(&self, at: usize) -> &'a str {
         self.cells.text(at, self.text, self.base)
+    }
+
+    /// The cell with what stands around it.
+    #[inline(always)]
+    pub(super) fn cell_at(&self, at: usize) -> Cell<'a> {
+        self.cells.cell(at, self.text, self.base)
     }
 }
 
@@ -108,10 +115,9 @@ impl<'p> Mapper<'p> {
                     let Some(field) = plan.fields.get(*at) else { continue };
                     let key_at = out.len();
                     self.key(key, out);
-                    let outcome = match (&field.extras, field.plain_cell) {
-                        (_, Some(at)) => plan.plain_cell(field, row.cell(at), row.plain, out),
-                        (None, None) => self.value(field, *at, row, out),
-                        (Some(extras), None) => {
+                    let outcome = match &field.extras {
+                        None => self.value(field, *at, row, out),
+                        Some(extras) => {
                             let row = if extras.agreed { agreed } else { row };
                             self.unusual(field, extras, *at, row, out)
                         }
@@ -149,10 +155,12 @@ impl<'p> Mapper<'p> {
         good
     }
 
-    #[inline]
-    fn key(&self, key: &[u8], out: &mut Vec<u8>) {
-        let first = self.plan.omit_empty && out.last() == Some(&b'{');
-        out.extend_from_slice(key.get(usize::from(first)..).unwrap_or_default());
+    #[inline(always)]
+    fn key(&self, key: &Stamp, out: &mut Vec<u8>) {
+        match self.plan.omit_empty && out.last() == Some(&b'{') {
+            false => key.append_to(out),
+            true => key.append_tail_to(out),
+        }
     }
 
     /// The value of a field with something that few fields have.
@@ -194,8 +202,24 @@ impl<'p> Mapper<'p> {
     }
 
     /// Writes the value of a field; `false`: it has none.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, field: &Field, at: usize, row: Row<'_>, out: &mut Vec<u8>) -> Result<bool, Box<Refusal>> {
+        let quick = field.quick.as_ref();
+        match quick.and_then(|quick| quick.write(&self.plan.missing, &self.plan.lookups, row, out)) {
+            Some(written) => Ok(written),
+            None => self.general(field, at, row, out),
+        }
+    }
+
+    /// `value` for every field and every cell.
+    #[inline(never)]
+    pub(super) fn general(
+        &mut self,
+        field: &Field,
+        at: usize,
+        row: Row<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Box<Refusal>> {
         let plan = self.plan;
         let Self { joined, made, misses, kept, claims, .. } = self;
         let origin = plan.origin(&field.source, row, joined);
@@ -294,24 +318,6 @@ impl Field {
 }
 
 impl Plan {
-    /// The quick way for a field that is a cell as it is.
-    #[inline(always)]
-    fn plain_cell(&self, field: &Field, cell: &str, plain: bool, out: &mut Vec<u8>) -> Result<bool, Box<Refusal>> {
-        if !self.missing.is(cell) {
-            match plain {
-                true => write::plain_string(out, cell),
-                false => write::string(out, cell),
-            }
-            return Ok(true);
-        }
-        match &field.default {
-            Some(default) => out.extend_from_slice(&default.json),
-            None if field.required => return Err(required(field)),
-            None => return Ok(false),
-        }
-        Ok(true)
-    }
-
     /// The value of an origin; `None` when it is missing.
     #[inline(always)]
     fn origin<'a>(&'a self, source: &'a Source, row: Row<'a>, joined: &'a mut String) -> Option<Found<'a>> {

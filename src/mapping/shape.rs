@@ -1,6 +1,7 @@
 //! The shape of a record: the steps in which its JSON is written.
 
 use super::spec::FieldSpec;
+use super::stamp::Stamp;
 use super::write;
 
 /// The steps of a record and of the entries of its lists.
@@ -15,11 +16,11 @@ pub(super) struct Shape {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// `"key":{`
-    Open(Vec<u8>),
+    Open(Stamp),
     /// `"key":` and the value of the field.
-    Field(Vec<u8>, usize),
+    Field(Stamp, usize),
     /// `"key":[`, the entries of the list, `]`.
-    List(Vec<u8>, usize),
+    List(Stamp, usize),
     /// `}`
     Close,
 }
@@ -75,16 +76,16 @@ impl<'a> Node<'a> {
             write::string(&mut key, name.strip_suffix("[]").unwrap_or(name));
             key.push(b':');
             match child {
-                Child::Field(field) => steps.push(Step::Field(key, *field)),
+                Child::Field(field) => steps.push(Step::Field(Stamp::new(&key), *field)),
                 Child::Object(node) if name.ends_with("[]") => {
                     key.push(b'[');
                     let entry = node.flatten(omit_empty, lists);
                     lists.push(entry);
-                    steps.push(Step::List(key, lists.len() - 1));
+                    steps.push(Step::List(Stamp::new(&key), lists.len() - 1));
                 }
                 Child::Object(node) => {
                     key.push(b'{');
-                    steps.push(Step::Open(key));
+                    steps.push(Step::Open(Stamp::new(&key)));
                     steps.extend(node.flatten(omit_empty, lists));
                     steps.push(Step::Close);
                 }

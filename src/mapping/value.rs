@@ -45,7 +45,7 @@ impl Found<'_> {
         match self {
             Self::Text { text, plain: true } => write::plain_string(out, text),
             Self::Text { text, plain: false } => write::string(out, text),
-            Self::Constant(constant) => out.extend_from_slice(&constant.json),
+            Self::Constant(constant) => constant.json.append_to(out),
             Self::Line(line) => out.extend_from_slice(line.to_string().as_bytes()),
         }
     }
@@ -124,6 +124,11 @@ impl Notation {
             true_values: input.true_values.clone(),
             false_values: input.false_values.clone(),
         }
+    }
+
+    /// The words for true, and those for false.
+    pub(super) fn booleans(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
+        (self.true_values.iter().map(String::as_str), self.false_values.iter().map(String::as_str))
     }
 
     /// Gives a value its type.
@@ -279,7 +284,7 @@ impl Typed<'_> {
             Self::Time(time) => write::plain_string(out, &iso_time(*time)),
             Self::Moment(moment) => write::plain_string(out, &moment.iso()),
             Self::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Self::Constant(constant) => out.extend_from_slice(&constant.json),
+            Self::Constant(constant) => constant.json.append_to(out),
             Self::Line(line) => out.extend_from_slice(line.to_string().as_bytes()),
         }
     }

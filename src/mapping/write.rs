@@ -21,8 +21,18 @@ const ESCAPES: [u8; 256] = {
 /// Writes a JSON string.
 #[inline]
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    string_of(out, text.as_bytes());
+}
+
+/// Writes a JSON string of bytes that are UTF-8.
+#[inline]
+pub(super) fn string_of(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    escaped(out, text);
+    if is_plain_text(text) {
+        out.extend_from_slice(text);
+    } else {
+        escape(out, text);
+    }
     out.push(b'"');
 }
 
@@ -37,10 +47,14 @@ pub(super) fn plain_string(out: &mut Vec<u8>, text: &str) {
 /// True when no byte of the text needs an escape. Eight bytes at a time.
 #[inline]
 pub(super) fn is_plain(text: &str) -> bool {
+    is_plain_text(text.as_bytes())
+}
+
+fn is_plain_text(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     // Has the high bit of some byte set when a byte is below `limit` (which is at most 128).
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES * 0x80);
-    let (blocks, rest) = text.as_bytes().as_chunks::<8>();
+    let (blocks, rest) = text.as_chunks::<8>();
     blocks.iter().all(|block| {
         let word = u64::from_le_bytes(*block);
         let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
@@ -48,18 +62,7 @@ pub(super) fn is_plain(text: &str) -> bool {
     }) && rest.iter().all(|&byte| ESCAPES[byte as usize] == 0)
 }
 
-/// Writes the inside of a JSON string.
-#[inline]
-fn escaped(out: &mut Vec<u8>, text: &str) {
-    if is_plain(text) {
-        out.extend_from_slice(text.as_bytes());
-    } else {
-        escape(out, text);
-    }
-}
-
-fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         let escape = ESCAPES[byte as usize];
