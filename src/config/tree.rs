@@ -408,6 +408,13 @@ impl<'t> Table<'t> {
         entries
     }
 
+    /// Tells of keys that are read, so that their mistakes are found, and not acted on by this version.
+    pub fn not_acted_on_yet(&self, keys: &[&str]) {
+        for key in keys.iter().filter(|key| self.has(key)) {
+            self.sink.not_acted_on.borrow_mut().push(format!("`{}`", self.path_of(key)));
+        }
+    }
+
     /// Ends the reading: a key that nobody took, or that the table of words does not have, is unknown, or a word of a later
     /// version.
     pub fn end(self) {
