@@ -191,7 +191,7 @@ fn f05_permission_denied_on_one_of_100_files_fails_that_one_alone() {
         stage.deliver(&format!("orders_20261123_{number:03}.csv"), Stage::rows(number * 10, 2));
     }
     let denied = stage.remote().join("orders_20261123_042.csv");
-    fs::set_permissions(&denied, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&denied, fs::Permissions::from_mode(0o000)).unwrap();
     let document = stage.run_where_modes_count().exits(1).json();
     let (failed, others): (Vec<_>, Vec<_>) = files(&document).into_iter().partition(|(_, state, _)| state == "failed");
     let unreadable = ("orders_20261123_042.csv".to_owned(), "failed".to_owned(), Some("unreadable".to_owned()));
@@ -210,7 +210,7 @@ fn f05_permission_denied_on_one_of_100_files_fails_that_one_alone() {
 fn f06_permission_denied_on_the_folder_fails_the_run() {
     let stage = Stage::new(Source::Folder);
     stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
-    fs::set_permissions(stage.remote(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(stage.remote(), fs::Permissions::from_mode(0o000)).unwrap();
     let document = stage.run_where_modes_count().exits(8).json();
     fs::set_permissions(stage.remote(), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!((&document["state"], &document["error"]["code"]), (&json!("failed"), &json!("refused-by-source")));

@@ -329,7 +329,7 @@ fn the_views_for_people_who_ask_the_database_keep_their_columns() {
     let ledger = stage.ledger();
     let columns = |view: &str| {
         let statement = ledger.prepare(&format!("SELECT * FROM {view}")).unwrap();
-        statement.column_names().into_iter().collect::<Vec<_>>().join(" ")
+        statement.column_names().collect::<Vec<_>>().join(" ")
     };
     assert_eq!(
         columns("v_runs"),

@@ -157,7 +157,7 @@ fn faulty(poison: BTreeSet<String>, most: usize, trouble: Vec<u8>) -> impl Fn(&R
         match bad.first() {
             _ if ids.len() > most => Answer::status(413),
             None => Answer::ok(),
-            Some(first) if ids.len() % 3 == 0 => {
+            Some(first) if ids.len().is_multiple_of(3) => {
                 Answer::json(422, json!({"errors": [{"pointer": format!("/{first}"), "detail": "poison"}]}))
             }
             Some(_) => Answer::status(400),

@@ -88,7 +88,7 @@ fn of(result: Result<AuthResult, russh::Error>) -> Tried {
 }
 
 fn refused(offered: &MethodSet) -> String {
-    let offered: Vec<String> = offered.iter().map(|method| String::from(method)).collect();
+    let offered: Vec<String> = offered.iter().map(String::from).collect();
     format!("refused by the server, which takes {}", offered.join(", "))
 }
 
@@ -153,7 +153,7 @@ async fn by_agent(
 
 /// Servers behind PAM often offer only the interactive form of the same password.
 async fn by_password(handle: &mut Handle<Listener>, user: &str, password: &SecretString, offered: &MethodSet) -> Tried {
-    let has = |method: MethodKind| offered.iter().any(|offered| *offered == method);
+    let has = |method: MethodKind| offered.contains(&method);
     if has(MethodKind::Password) || !has(MethodKind::KeyboardInteractive) {
         return of(handle.authenticate_password(user, password.expose_secret()).await);
     }
