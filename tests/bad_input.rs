@@ -215,7 +215,9 @@ fn a_target_that_is_down_leaves_everything_pending_and_a_later_run_finishes_it()
     stage.deliver("orders_20261123.csv", Stage::rows(1, 25));
     let document = stage.run_json().exits(8).json();
     assert_eq!((&document["error"]["code"], records(&document)), (&json!("not-delivered"), [25, 0, 0, 0, 25]));
-    assert_eq!(document["attempts"], 12, "4 attempts for each of 3 batches");
+    // Five failures in a row open the circuit; what was under way at that moment is counted too.
+    let attempts = document["attempts"].as_u64().unwrap();
+    assert!((5..=8).contains(&attempts), "{attempts} attempts");
 
     stage.edit("project/connections.toml", &nowhere, &there);
     let finished = stage.run_json().exits(0).json();
