@@ -119,7 +119,7 @@ fn a_preview_shows_cells_and_values_masked() {
     assert_eq!(
         stdout,
         "hello_20261123.csv   row 2  →  1 record   (masked; --show-personal-data asks for a reason and is logged)\n  \
-         target    from     cell                 value\n  \
+         target    from     cell              →  value\n  \
          orderNo   OrderNo  SO-100001         →  \"SO-100001\"\n  \
          day       Day      23.11.2026        →  \"2026-11-23\"              date\n  \
          country   Country  Denmark           →  \"DK\"                      trim, lookup\n  \
@@ -151,10 +151,10 @@ fn a_diff_says_what_a_change_does_to_real_data() {
         stdout,
         "mapping hello: working copy against before.toml, on hello_20261123.csv (5 rows → 3 records)\n  \
          identical 1     changed 2     newly rejected 1     no longer rejected 0\n  \
-         email   1   \"a•••@example.com\" → \"A•••@EXAMPLE.COM\"      e.g. line 2\n  \
-         email   1   \"d•••@example.com\" → \"D•••@EXAMPLE.COM\"      e.g. line 6\n  \
+         email   1   \"a•••@example.com\" → \"A•••@EXAMPLE.COM\"      SO-100001\n  \
+         email   1   \"d•••@example.com\" → \"D•••@EXAMPLE.COM\"      SO-100005\n  \
          newly rejected: line 3 (below-minimum)\n\
-         records: 4 → 3\n"
+         control totals changed: records 4 → 3\n"
     );
     let same = ["diff", "hello", "--against", "mappings/hello.toml", "--file", "inbox/hello_20261123.csv"];
     assert_eq!(nightferry(folder.path(), &same).0, 0);
@@ -170,14 +170,140 @@ fn a_failing_test_says_what_was_expected_and_accept_writes_it_back() {
     assert_eq!(
         stdout,
         "mappings/hello.toml\n  \
-         ✗ the sample row becomes one order                            mappings/hello.toml:46\n      \
-         record 1   country   expected \"SE\"   got \"DK\"\n  \
+         ✗ the sample row becomes one order                     mappings/hello.toml:46\n      \
+         record 1   country   expected \"SE\"   got \"DK\"\n                 \
+         because Country = \"Denmark\" at line 24\n  \
          ✓ an unknown country is rejected, not guessed\n1 passed, 1 failed\n"
     );
     assert_eq!(run(&["test", "hello", "--accept"]).0, 0);
     assert_eq!(run(&["test", "hello"]).0, 0);
     let text = fs::read_to_string(folder.path().join("mappings/hello.toml")).unwrap();
     assert!(text.contains("# Left: the field the ERP wants."), "comments stay");
+}
+
+/// A mapping with every reason why a field has its value, and tests that fail for each.
+const REASONS: &str = r#"[input]
+delimiter = ";"
+missing = ["", "-"]
+
+[lookups.terms]
+values = { NET30 = 30 }
+on_missing = "default"
+
+[record]
+skip_when = { State = "TEST" }
+
+[fields]
+"id" = { from = "Id", required = true }
+"terms" = { from = "Terms", lookup = "terms", default = 0 }
+"currency" = { from = "Curr", default = "EUR" }
+"gift" = { from = "Gift", when = { Kind = "G" } }
+"name" = { template = "{First} {Last}" }
+"mail" = { first_of = ["Work", "Home"] }
+"channel" = { value = "web" }
+
+[fields."priority"]
+default = "NORMAL"
+cases = [
+  { when = { Ship = ["X", "EXPRESS"] }, value = "RUSH" },
+  { when = { Qty = { at_least = 100 } }, value = "BULK" },
+]
+
+[sample]
+Id = "1"
+Terms = "NET30"
+Curr = "-"
+Kind = "N"
+Gift = "card"
+First = "Anna"
+Last = "Holm"
+Work = ""
+Home = "h@example.com"
+Ship = "Y"
+Qty = "2"
+State = "OPEN"
+
+[[tests]]
+name = "cases that do not hold"
+rows = [ {} ]
+expect = [ { priority = "RUSH" } ]
+
+[[tests]]
+name = "a case that holds"
+rows = [ { Qty = "120" } ]
+expect = [ { priority = "NORMAL" } ]
+
+[[tests]]
+name = "what is not in a lookup, what is empty, and what has no value at all"
+rows = [ { Terms = "NET45" } ]
+expect = [ { terms = 30, currency = "DKK", gift = "card" } ]
+
+[[tests]]
+name = "what is in a lookup, in a template, and the first that is there"
+rows = [ {} ]
+expect = [ { terms = 31, name = "Holm, Anna", mail = "w@example.com", channel = "shop" } ]
+
+[[tests]]
+name = "no record at all"
+rows = [ { Id = "" } ]
+expect = [ { id = "1" } ]
+
+[[tests]]
+name = "a skipped row"
+rows = [ { State = "TEST" } ]
+expect = [ { id = "1" } ]
+
+[[tests]]
+name = "one that passes"
+rows = [ {} ]
+expect = [ { id = "1" } ]
+"#;
+
+#[test]
+fn a_failing_test_says_why() {
+    let folder = project();
+    fs::write(folder.path().join("mappings/reasons.toml"), REASONS).unwrap();
+    let (code, stdout, _) = nightferry(folder.path(), &["test", "reasons"]);
+    assert_eq!(code, 4);
+    let expected = r#"mappings/reasons.toml
+  ✗ cases that do not hold                               mappings/reasons.toml:43
+      record 1   priority   expected "RUSH"   got "NORMAL"
+                 because Ship = "Y", Qty = "2" matched none of the 2 cases at lines 24–25
+  ✗ a case that holds                                    mappings/reasons.toml:48
+      record 1   priority   expected "NORMAL"   got "BULK"
+                 because Qty = "120" matched case 2 at line 25
+  ✗ what is not in a lookup, what is empty, and what has no value at all   mappings/reasons.toml:53
+      record 1   terms      expected 30   got 0
+                 because Terms = "NET45" is not in lookup `terms` (values), so the default counts
+      record 1   currency   expected "DKK"   got "EUR"
+                 because Curr = "-" counts as empty, so the default counts at line 15
+      record 1   gift       expected "card"   got null
+                 because Kind = "N" does not meet `when` at line 16
+  ✗ what is in a lookup, in a template, and the first that is there   mappings/reasons.toml:58
+      record 1   terms     expected 31   got 30
+                 because Terms = "NET30" is "30" in lookup `terms` (values)
+      record 1   name      expected "Holm, Anna"   got "Anna Holm"
+                 because First = "Anna", Last = "Holm" at line 17
+      record 1   mail      expected "w@example.com"   got "h@example.com"
+                 because Home = "h@example.com" is the first that is not empty
+      record 1   channel   expected "shop"   got "web"
+                 because it is always that at line 19
+  ✗ no record at all                                     mappings/reasons.toml:63
+      records   expected 1   got 0
+                because row 1 is rejected: `id` is required, and `Id` is empty (required)
+      reject    expected nothing   got row 1 Id required
+                because `id` is required, and `Id` is empty
+  ✗ a skipped row                                        mappings/reasons.toml:68
+      records   expected 1   got 0
+                because 1 row meets `skip_when`
+  ✓ one that passes
+1 passed, 6 failed
+"#;
+    assert_eq!(stdout, expected);
+    let (_, stdout, _) = nightferry(folder.path(), &["test", "reasons", "--json"]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    let because = &document["tests"][0]["differences"][0]["because"];
+    assert_eq!(because, "Ship = \"Y\", Qty = \"2\" matched none of the 2 cases at lines 24–25");
 }
 
 #[test]
@@ -259,7 +385,7 @@ fn a_preview_of_a_later_row_shows_the_line_that_it_became() {
     let (_, stdout, _) = nightferry(folder.path(), &["preview", "grouped", "--file", "f.csv", "--row", "3"]);
     assert_eq!(
         stdout,
-        "f.csv   rows 2–3  →  1 record\n  target     from  cell     value\n  no         No    A     →  \"A\"\n  \
+        "f.csv   rows 2–3  →  1 record\n  target     from  cell  →  value\n  no         No    A     →  \"A\"\n  \
          lines[].n  N     2     →  \"2\"\n3 rows = 0 skipped + 0 rejected + 3 used  →  2 records\n"
     );
 }

@@ -68,7 +68,7 @@ fn ragged_rows_bad_numbers_and_bad_dates_are_rejects_with_their_place() {
     );
     let document = stage.run_json().exits(5).json();
     assert_eq!((rows(&document), records(&document)), ([7, 0, 5, 2], [2, 2, 0, 0, 0]));
-    let text = stage.nightferry(&["rejects", "orders"]).exits(0).stdout;
+    let text = stage.nightferry(&["rejects", "orders", "--plain"]).exits(0).stdout;
     let lines: Vec<&str> = text.lines().step_by(2).collect();
     assert_eq!(
         lines,

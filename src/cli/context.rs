@@ -134,6 +134,17 @@ pub fn ledger_failure(error: &LedgerError) -> Failure {
     Failure::new(Exit::FAILED, code, error.to_string())
 }
 
+/// Whether stdout takes colour: a terminal, and nobody said no.
+pub fn stdout_has_colour(choice: clap::ColorChoice) -> bool {
+    has_colour(choice, std::io::stdout().is_terminal())
+}
+
+/// Columns of the terminal, as far as they are known.
+pub fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    said.filter(|width| *width >= 40).unwrap_or(140)
+}
+
 /// Whether stderr takes colour: a terminal, and nobody said no.
 pub fn stderr_has_colour(choice: clap::ColorChoice) -> bool {
     has_colour(choice, std::io::stderr().is_terminal())

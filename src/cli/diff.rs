@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::given::given;
 use crate::adapters::clock::SystemClock;
 use crate::config::project::{LoadedMapping, compile_text};
+use crate::domain::control::ControlResult;
 use crate::pipeline::comparison::{self, Comparison, ComparisonInput};
 use crate::ports::Clock as _;
 use crate::report::text::{counted, grouped};
@@ -102,12 +103,16 @@ fn document(compared: &Comparison, label: &str, file: &str) -> serde_json::Value
     let changes: Vec<_> = compared
         .changes
         .iter()
-        .map(|change| json!({ "path": change.path, "count": change.count, "from": change.from, "to": change.to, "rows": change.rows }))
+        .map(|change| json!({ "path": change.path, "count": change.count, "from": change.from, "to": change.to, "rows": change.rows, "keys": change.keys }))
+        .collect();
+    let controls: Vec<_> = totals(compared)
+        .into_iter()
+        .map(|(title, before, after)| json!({ "title": title, "before": before, "after": after }))
         .collect();
     json!({
         "against": label, "file": file, "rows": compared.rows, "identical": compared.identical, "changed": compared.changed,
         "newly_rejected": compared.newly_rejected, "no_longer_rejected": compared.no_longer_rejected, "changes": changes,
-        "records": { "before": compared.records[0], "after": compared.records[1] },
+        "records": { "before": compared.records[0], "after": compared.records[1] }, "controls": controls,
     })
 }
 
@@ -128,10 +133,14 @@ fn shown(compared: &Comparison, name: &str, label: &str, file: &str, all: bool) 
     let width = compared.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
     let counts = compared.changes.iter().map(|change| grouped(change.count).len()).max().unwrap_or(0);
     for change in &compared.changes {
-        let rows: Vec<String> = change.rows.iter().map(|row| format!("line {row}")).collect();
+        let rows: Vec<String> = match change.keys.len() == change.rows.len() {
+            true => change.keys.clone(),
+            false => change.rows.iter().map(|row| format!("line {row}")).collect(),
+        };
+        let eg = if change.count > change.rows.len() as u64 { "e.g. " } else { "" };
         let more = if !all && change.count > change.rows.len() as u64 { "   (--all lists them)" } else { "" };
         text.push_str(&format!(
-            "  {:<width$}   {:>counts$}   {} → {}      e.g. {}{more}\n",
+            "  {:<width$}   {:>counts$}   {} → {}      {eg}{}{more}\n",
             change.path,
             grouped(change.count),
             change.from,
@@ -146,9 +155,39 @@ fn shown(compared: &Comparison, name: &str, label: &str, file: &str, all: bool) 
             text.push_str(&format!("  {what}: {}\n", lines.join(", ")));
         }
     }
-    let total = match records {
-        [before, after] if before == after => format!("records unchanged: {}\n", grouped(*after)),
-        [before, after] => format!("records: {} → {}\n", grouped(*before), grouped(*after)),
+    text + &totals_line(compared)
+}
+
+/// Title, before and after: the records, then each of `[[controls]]`.
+fn totals(compared: &Comparison) -> Vec<(String, Option<String>, Option<String>)> {
+    let [before, after] = compared.records;
+    let mut totals = vec![("records".to_owned(), Some(grouped(before)), Some(grouped(after)))];
+    let name = |control: &ControlResult| {
+        if control.title.is_empty() { control.id.clone() } else { control.title.clone() }
     };
-    text + &total
+    let found = |controls: &[ControlResult], id: &str| {
+        controls.iter().find(|control| control.id == id).map(|control| control.found.clone())
+    };
+    let [old, new] = &compared.controls;
+    for control in new.iter().chain(old.iter().filter(|one| new.iter().all(|known| known.id != one.id))) {
+        totals.push((name(control), found(old, &control.id), found(new, &control.id)));
+    }
+    totals
+}
+
+/// `control totals unchanged: records 3 981, …`, or what changed of them.
+fn totals_line(compared: &Comparison) -> String {
+    let totals = totals(compared);
+    let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+    let (same, other): (Vec<_>, Vec<_>) = totals.iter().partition(|(_, before, after)| before == after);
+    let list = |totals: Vec<String>| totals.join(", ");
+    let same = list(same.iter().map(|(title, _, after)| format!("{title} {}", said(after))).collect());
+    let other = list(
+        other.iter().map(|(title, before, after)| format!("{title} {} → {}", said(before), said(after))).collect(),
+    );
+    match (same.is_empty(), other.is_empty()) {
+        (_, true) => format!("control totals unchanged: {same}\n"),
+        (true, false) => format!("control totals changed: {other}\n"),
+        (false, false) => format!("control totals changed: {other}; unchanged: {same}\n"),
+    }
 }

@@ -9,6 +9,7 @@ use crate::config::project::{LoadedMapping, Project};
 use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
 use crate::ledger::Ledger;
+use crate::ledger::row::FileRow;
 
 /// A file to look at.
 pub struct Given {
@@ -62,13 +63,17 @@ pub fn last_accepted(project: &Project, data: &Path, ledger: &Ledger, mapping: &
     for job in project.jobs_with(mapping) {
         let found = ledger.last_settled(&JobName::new(job)).map_err(|error| ledger_failure(&error))?;
         let Some(file) = found else { continue };
-        let path = data.join("files").join(file.run.as_str()).join(format!("{}.landed", file.ordinal));
         if newest.as_ref().is_some_and(|(id, _)| *id > file.id) {
             continue;
         }
-        if let Ok(open) = File::open(path) {
+        if let Some(open) = landed(data, &file) {
             newest = Some((file.id, Given { file: open, name: shown_name(&file.name) }));
         }
     }
     Ok(newest.map(|(_, given)| given))
+}
+
+/// The landed copy of a file, while it is kept.
+pub fn landed(data: &Path, file: &FileRow) -> Option<File> {
+    File::open(data.join("files").join(file.run.as_str()).join(format!("{}.landed", file.ordinal))).ok()
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod breaks;
+mod causes;
 mod check;
 mod connection;
 mod context;

@@ -231,7 +231,7 @@ impl View<'_> {
             text = table.iter().map(|row| row.join("\t") + "\n").collect();
             return Ok(text);
         }
-        let heads = ["target", "from", "cell", "", "value"].map(str::to_owned);
+        let heads = ["target", "from", "cell", "→", "value"].map(str::to_owned);
         let width =
             |at: usize| table.iter().chain([&heads]).map(|row| row[at].chars().count()).max().unwrap_or(0).min(40);
         let widths = [width(0), width(1), width(2), 1];

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use super::Common;
-use super::context::{Context, audit, ledger_failure, print};
+use super::context::{Context, audit, ledger_failure, print, stdout_has_colour};
 use super::exit::{Exit, Failure};
+use super::{Common, causes};
 use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
 use crate::ledger::reject::RejectFilter;
@@ -18,21 +18,24 @@ pub struct Args {
     /// Only of this run: its id, `JOB@last`, `JOB@2026-11-23`
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Only with this code: `bad-date`, `lookup-missing`, the target's own …
+    /// Only with this code: `bad-date`, `lookup-missing`, `target:CUSTOMER_BLOCKED` …
     #[arg(long, value_name = "CODE")]
     cause: Option<String>,
     /// Show personal data too; the reason is written down
     #[arg(long, value_name = "REASON")]
     show_personal_data: Option<String>,
-    /// One JSON document
+    /// Each reject on a line, its raw row below
     #[arg(long)]
+    plain: bool,
+    /// One JSON document
+    #[arg(long, conflicts_with = "plain")]
     json: bool,
 }
 
 impl Args {
     /// All rejects of one job, for people.
     pub(super) fn of_job(job: &str) -> Self {
-        Self { job: Some(job.to_owned()), run: None, cause: None, show_personal_data: None, json: false }
+        Self { job: Some(job.to_owned()), run: None, cause: None, show_personal_data: None, plain: true, json: false }
     }
 }
 
@@ -64,6 +67,12 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let open = args.show_personal_data.is_some();
     let filter =
         RejectFilter { job: args.job.as_deref().map(JobName::new), run, cause: args.cause.clone(), limit: None };
+    if !args.json && !args.plain {
+        let width = super::context::width();
+        let how = (open, stdout_has_colour(common.color), width);
+        print(&causes::text(&context, &ledger, &filter, how).map_err(|error| ledger_failure(&error))?);
+        return Ok(Exit::DONE);
+    }
     // Streamed: a bad night has more rejects than memory should hold.
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let mut count = 0_u64;

@@ -31,6 +31,8 @@ pub struct Args {
 
 /// Passed tests that are named before the rest is only counted.
 const NAMED: usize = 12;
+/// The same in a mapping with a failure.
+const NAMED_BESIDE_A_FAILURE: usize = 2;
 
 /// Runs the command.
 pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
@@ -97,7 +99,7 @@ fn to_json(mapping: &str, test: &TestResult) -> serde_json::Value {
     let differences: Vec<_> = test
         .differences
         .iter()
-        .map(|one| json!({ "place": one.place, "path": one.path, "expected": one.expected, "got": one.got }))
+        .map(|one| json!({ "place": one.place, "path": one.path, "expected": one.expected, "got": one.got, "because": one.because }))
         .collect();
     json!({ "mapping": mapping, "name": test.name, "passed": test.differences.is_empty(), "differences": differences })
 }
@@ -108,31 +110,34 @@ fn shown(mapping: &LoadedMapping, tests: &[TestResult], colour: bool) -> String 
     if tests.is_empty() {
         text.push_str("  no tests: a `[sample]` and one `[[tests]]` would show what this mapping does\n");
     }
+    let failed = tests.iter().any(|test| !test.differences.is_empty());
+    // Beside a failure the tests that passed are only in the way.
+    let most = if failed { NAMED_BESIDE_A_FAILURE } else { NAMED };
+    let passed = tests.iter().filter(|test| test.differences.is_empty()).count();
     let mut named = 0;
-    let mut unnamed = 0;
     for test in tests {
         if test.differences.is_empty() {
             named += 1;
-            if named <= NAMED {
+            if named < most || (named == most && passed == most) {
                 text.push_str(&format!("  {} {}\n", paint("32", "✓"), test.name));
-            } else {
-                unnamed += 1;
+            } else if named == most {
+                let more = format!("… {} more passed", passed - most);
+                text.push_str(&format!("  {} {:<50}   {more}\n", paint("32", "✓"), test.name));
             }
             continue;
         }
         let place = format!("{}:{}", mapping.path, test.line);
-        text.push_str(&format!("  {} {:<58}  {place}\n", paint("31", "✗"), test.name));
+        text.push_str(&format!("  {} {:<50}   {place}\n", paint("31", "✗"), test.name));
         let width = test.differences.iter().map(|one| one.place.chars().count()).max().unwrap_or(0);
         let paths = test.differences.iter().map(|one| one.path.chars().count()).max().unwrap_or(0);
         for one in &test.differences {
             let (expected, got) = (paint("32", &one.expected), paint("31", &one.got));
-            let line = format!("      {:<width$}   {:<paths$}   expected {expected}   got {got}", one.place, one.path);
-            text.push_str(&line);
-            text.push('\n');
+            let path = if paths == 0 { String::new() } else { format!("   {:<paths$}", one.path) };
+            text.push_str(&format!("      {:<width$}{path}   expected {expected}   got {got}\n", one.place));
+            if let Some(because) = &one.because {
+                text.push_str(&format!("      {:<width$}   because {because}\n", ""));
+            }
         }
-    }
-    if unnamed > 0 {
-        text.push_str(&format!("  … {unnamed} more passed\n"));
     }
     text
 }

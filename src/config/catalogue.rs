@@ -13,9 +13,78 @@ pub struct Entry {
     pub next: &'static str,
 }
 
+/// The numbers of reject codes: what data diagnostics are found by. Never reused, never changed.
+const DATA: &[(&str, &str)] = &[
+    ("NF601", "required"),
+    ("NF602", "ragged-row"),
+    ("NF603", "lookup-missing"),
+    ("NF604", "bad-number"),
+    ("NF605", "bad-integer"),
+    ("NF606", "bad-date"),
+    ("NF607", "bad-time"),
+    ("NF608", "bad-datetime"),
+    ("NF609", "bad-boolean"),
+    ("NF610", "bad-email"),
+    ("NF611", "bad-iban"),
+    ("NF612", "bad-uuid"),
+    ("NF613", "bad-url"),
+    ("NF614", "bad-encoding"),
+    ("NF615", "not-in-enum"),
+    ("NF616", "pattern"),
+    ("NF617", "below-minimum"),
+    ("NF618", "above-maximum"),
+    ("NF619", "too-short"),
+    ("NF620", "too-long"),
+    ("NF621", "too-many-decimals"),
+    ("NF622", "before"),
+    ("NF623", "after"),
+    ("NF624", "duplicate-key"),
+    ("NF625", "group-conflict"),
+    ("NF626", "group-split"),
+    ("NF627", "group"),
+    ("NF628", "bad-quote"),
+    ("NF629", "bad-character"),
+    ("NF630", "cell-too-long"),
+    ("NF631", "row-too-long"),
+    ("NF640", "too-many-columns"),
+    ("NF641", "missing-column"),
+    ("NF642", "unknown-column"),
+    ("NF643", "duplicate-column"),
+    ("NF644", "unclosed-quote"),
+    ("NF645", "empty-file"),
+    ("NF646", "bad-layout"),
+    ("NF647", "bad-json"),
+    ("NF648", "bad-xml"),
+    ("NF649", "bad-workbook"),
+    ("NF650", "bad-archive"),
+    ("NF651", "bad-signature"),
+    ("NF652", "too-many-rejects"),
+    ("NF653", "changed-while-reading"),
+    ("NF654", "unreadable"),
+    ("NF655", "size-mismatch"),
+    ("NF656", "checksum"),
+    ("NF657", "seen-before"),
+    ("NF658", "cancelled"),
+    ("NF659", "bad-name"),
+    ("NF660", "name-conflict"),
+    ("NF690", "check:ID"),
+    ("NF691", "control:ID"),
+];
+
+/// The number of a reject: `NF603`. What the target refuses has one number, and so has what has none of its own.
+pub fn data_code(code: &str, side: &str) -> &'static str {
+    if side == "target" {
+        return "NF699";
+    }
+    let general = code.split_once(':').map_or_else(|| code.to_owned(), |(kind, _)| format!("{kind}:ID"));
+    DATA.iter().find(|(_, known)| *known == general).map_or("NF600", |(number, _)| number)
+}
+
 /// The page of a code, whatever its letters; `control:payment-count` is explained by `control:ID`.
 pub fn find(code: &str) -> Option<&'static Entry> {
     let code = code.to_lowercase();
+    let code =
+        DATA.iter().find(|(number, _)| number.to_lowercase() == code).map_or(code, |(_, word)| (*word).to_owned());
     let general = code.split_once(':').map_or_else(|| code.clone(), |(kind, _)| format!("{kind}:id"));
     ENTRIES.iter().find(|entry| entry.code.to_lowercase() == general)
 }
@@ -840,5 +909,18 @@ mod tests {
         for entry in ENTRIES.iter().filter(|entry| entry.code.starts_with("NF")) {
             assert!(used.contains(entry.code), "{} is not used", entry.code);
         }
+    }
+
+    #[test]
+    fn every_reject_code_has_a_number_and_the_number_has_its_page() {
+        for code in RejectCode::all().map(RejectCode::word) {
+            let number = data_code(&code, "mapping");
+            assert_ne!(number, "NF600", "{code} needs a number of its own in DATA");
+            assert_eq!(find(number).map(|entry| entry.code), Some(code.as_ref()), "{number}");
+        }
+        assert_eq!((data_code("check:total", "mapping"), data_code("X", "target")), ("NF690", "NF699"));
+        let mut numbers: Vec<_> = DATA.iter().map(|(number, _)| number).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), DATA.len());
     }
 }

@@ -20,6 +20,7 @@ mod layouts;
 mod lookup;
 mod mapping;
 mod output;
+pub mod places;
 pub mod project;
 pub mod propose;
 mod recipe;

@@ -120,6 +120,16 @@ impl Texts<'_> {
 }
 
 impl Pinned {
+    /// The text of the mapping.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its file, relative to the project.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Compiles the mapping as it was.
     pub fn compile(&self) -> Result<MappingSpec, Problems> {
         let mut texts = Texts { root: None, read: self.lookups.clone() };

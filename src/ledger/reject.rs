@@ -14,7 +14,7 @@ pub struct RejectFilter {
     pub job: Option<JobName>,
     /// Only of this run.
     pub run: Option<RunId>,
-    /// Only with this code.
+    /// Only with this code; `target:CODE` only of the target.
     pub cause: Option<String>,
     /// At most so many.
     pub limit: Option<u32>,
@@ -85,7 +85,7 @@ impl Ledger {
             let mut statement = connection.prepare(
                 "SELECT f.run, f.name, r.row, r.byte, r.\"column\", r.code, r.message, r.side, r.state, r.raw, r.masked
                    FROM reject r JOIN file f ON f.id = r.file
-                  WHERE (?1 IS NULL OR f.job = ?1) AND (?2 IS NULL OR f.run = ?2) AND (?3 IS NULL OR r.code = ?3)
+                  WHERE (?1 IS NULL OR f.job = ?1) AND (?2 IS NULL OR f.run = ?2) AND (?3 IS NULL OR r.code = ?3 OR (r.side = 'target' AND 'target:' || r.code = ?3))
                   ORDER BY f.id, r.row, r.id LIMIT ?4",
             )?;
             let limit = filter.limit.map_or(-1, i64::from);

@@ -4,7 +4,7 @@ pub mod batch;
 pub mod chunk;
 pub mod claim;
 mod clean;
-mod condition;
+pub mod condition;
 mod date;
 pub mod envelope;
 mod facts;

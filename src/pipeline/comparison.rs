@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use super::convert::{ConvertInput, Converted, Facts, RecordSink, Sinks, convert_to};
 use super::inline_tests::masked;
 use super::trial::records_of;
-use crate::domain::control::Previous;
+use crate::domain::control::{ControlResult, Previous};
 use crate::domain::source::EmptyFile;
 use crate::format::json_value::Json;
 use crate::mapping::chunk::Mapped;
@@ -42,6 +42,8 @@ pub struct Change {
     pub to: String,
     /// Lines of the first.
     pub rows: Vec<u64>,
+    /// What the first are called: the value of a field that is unique; empty without such a field.
+    pub keys: Vec<String>,
 }
 
 /// What came of it.
@@ -61,6 +63,8 @@ pub struct Comparison {
     pub no_longer_rejected: u64,
     /// What differs, most frequent first.
     pub changes: Vec<Change>,
+    /// The controls before and after.
+    pub controls: [Vec<ControlResult>; 2],
     /// First lines that are newly rejected, and why.
     pub rejected_lines: Vec<(u64, String)>,
     /// First lines that are no longer rejected, and why they were.
@@ -88,6 +92,7 @@ pub fn run(input: ComparisonInput<'_>) -> io::Result<Comparison> {
     let mut compared = Comparison {
         rows: after.converted.rows.read,
         records: [before.converted.made, after.converted.made],
+        controls: [before.converted.controls.clone(), after.converted.controls.clone()],
         ..Comparison::default()
     };
     let mut changes = BTreeMap::new();
@@ -143,17 +148,28 @@ fn compare(
         return;
     }
     compared.changed += 1;
+    let key = name_of(specs[1], &new);
     for (path, from, to) in paths {
         if changes.len() >= MOST_CHANGES && !changes.contains_key(&(path.clone(), from.clone(), to.clone())) {
             continue;
         }
-        let key = (path.clone(), from.clone(), to.clone());
-        let change = changes.entry(key).or_insert_with(|| Change { path, count: 0, from, to, rows: Vec::new() });
+        let id = (path.clone(), from.clone(), to.clone());
+        let change = changes.entry(id).or_insert_with(|| {
+            let (rows, keys) = Default::default();
+            Change { path, count: 0, from, to, rows, keys }
+        });
         change.count += 1;
         if change.rows.len() < examples {
             change.rows.push(row);
+            change.keys.extend(key.clone());
         }
     }
+}
+
+/// What people call the record: the value of the field that is unique, unless that is personal data.
+fn name_of(spec: &MappingSpec, record: &Json) -> Option<String> {
+    let field = spec.fields.iter().find(|field| field.unique && field.pii.is_none() && field.list().is_none())?;
+    record.at(&field.name()).map(Json::text)
 }
 
 /// The smallest parts that differ, with what people see of them.

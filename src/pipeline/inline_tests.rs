@@ -4,6 +4,7 @@ use std::io;
 
 use chrono::NaiveDate;
 
+use super::because::Because;
 use super::trial::{self, Trial, TrialInput};
 use crate::config::inline_test::{Cells, ExpectedReject, InlineTest, Sample};
 use crate::config::project::LoadedMapping;
@@ -42,6 +43,8 @@ pub struct Difference {
     pub expected: String,
     /// As it came.
     pub got: String,
+    /// Why, when the row and the recipe say so.
+    pub because: Option<String>,
 }
 
 /// Runs a test.
@@ -50,10 +53,12 @@ pub struct Difference {
 /// Those of scratch files.
 pub fn run(mapping: &LoadedMapping, test: &InlineTest, today: NaiveDate) -> io::Result<TestResult> {
     let spec = &mapping.spec;
+    let file = File { spec, sample: &mapping.sample, test };
     let (content, lines) = match &test.given {
         Some(given) => (given_bytes(given, &spec.input), Vec::new()),
-        None => File { spec, sample: &mapping.sample, test }.bytes(),
+        None => file.bytes(),
     };
+    let rows: Vec<Cells> = test.rows.iter().map(|changes| with(&file.sample_row(), changes)).collect();
     let trial = trial::run(TrialInput {
         file: trial::file_of(&content)?,
         spec,
@@ -62,7 +67,7 @@ pub fn run(mapping: &LoadedMapping, test: &InlineTest, today: NaiveDate) -> io::
         most: 10_000,
         line: None,
     })?;
-    Ok(judge(mapping, test, &trial, &lines))
+    Ok(judge(mapping, test, &trial, &Own { rows: &rows, lines: &lines }))
 }
 
 /// The sample row as a file of the mapping's format.
@@ -431,28 +436,49 @@ fn workbook(columns: &[String], rows: &[Cells], spec: &MappingSpec) -> Vec<u8> {
     crate::format::workbook::write(spec.input.sheet.as_deref(), &table).unwrap_or_default()
 }
 
-fn judge(mapping: &LoadedMapping, test: &InlineTest, trial: &Trial, lines: &[u64]) -> TestResult {
+/// The test's own rows, and the line that each begins on; none of a test that is a whole file.
+struct Own<'a> {
+    rows: &'a [Cells],
+    lines: &'a [u64],
+}
+
+impl Own<'_> {
+    fn row(&self, line: u64) -> Option<u64> {
+        match self.lines {
+            [] => Some(line),
+            lines => lines.iter().position(|known| *known == line).map(|at| at as u64 + 1),
+        }
+    }
+
+    /// The cells of the rows on these lines.
+    fn cells(&self, lines: &[u64]) -> Vec<&Cells> {
+        let at = |line: &u64| self.lines.iter().position(|known| known == line);
+        lines.iter().filter_map(|line| self.rows.get(at(line)?)).collect()
+    }
+}
+
+fn judge(mapping: &LoadedMapping, test: &InlineTest, trial: &Trial, own: &Own<'_>) -> TestResult {
     let mut made: Vec<Json> = trial.records.iter().map(|record| record.json.clone()).collect();
-    let own_row = |line: u64| match lines {
-        [] => Some(line),
-        lines => lines.iter().position(|known| *known == line).map(|at| at as u64 + 1),
-    };
+    let own_row = |line: u64| own.row(line);
+    let mut messages: Vec<String> = Vec::new();
     let mut rejected: Vec<ExpectedReject> = Vec::new();
     for reject in trial.rejects.iter().filter(|reject| reject.code != RejectCode::Group) {
         let code = reject.code.word().into_owned();
         rejected.push(ExpectedReject { row: own_row(reject.row), column: reject.column.clone(), code });
+        messages.push(reject.message.clone());
     }
     let faults = trial.converted.fault.iter().chain(&trial.converted.further_faults);
     for fault in faults {
         let (column, code) = (fault.column.clone(), fault.code.word().into_owned());
         rejected.push(ExpectedReject { row: fault.row.and_then(own_row), column, code });
+        messages.push(fault.message.clone());
     }
     let whole = mapping.spec.limits.unit == crate::mapping::spec::RejectUnit::File;
     if trial.converted.fault.is_some() || (whole && !rejected.is_empty()) {
         made.clear();
     }
-    let mut judge = Judge { differences: Vec::new() };
-    judge.records(test, &made);
+    let mut judge = Judge { differences: Vec::new(), mapping, own, trial, messages };
+    judge.records(test, &made, &rejected);
     judge.list("reject", &test.reject, &rejected);
     if let Some(expected) = &test.warnings {
         let warned = trial.converted.row_warnings.iter().map(|warning| ExpectedReject {
@@ -471,19 +497,51 @@ fn judge(mapping: &LoadedMapping, test: &InlineTest, trial: &Trial, lines: &[u64
     TestResult { name, line, differences: judge.differences, made, rejected }
 }
 
-struct Judge {
+struct Judge<'a> {
     differences: Vec<Difference>,
+    mapping: &'a LoadedMapping,
+    own: &'a Own<'a>,
+    trial: &'a Trial,
+    /// What each reject says.
+    messages: Vec<String>,
 }
 
-impl Judge {
+impl Judge<'_> {
     fn differs(&mut self, place: impl Into<String>, path: &str, expected: String, got: String) {
-        self.differences.push(Difference { place: place.into(), path: path.to_owned(), expected, got });
+        let place = place.into();
+        let because = self.because(&place, path);
+        self.differences.push(Difference { place, path: path.to_owned(), expected, got, because });
     }
 
-    fn records(&mut self, test: &InlineTest, made: &[Json]) {
+    /// Why a field of a record has its value.
+    fn because(&self, place: &str, path: &str) -> Option<String> {
+        let number: usize = place.strip_prefix("record ")?.parse().ok()?;
+        let record = self.trial.records.get(number.checked_sub(1)?)?;
+        let because = Because { mapping: self.mapping, rows: self.own.cells(&record.rows) };
+        because.of(path)
+    }
+
+    /// Why there is no record: what was rejected.
+    fn because_of(&mut self, rejected: &[ExpectedReject]) {
+        let first = rejected.first().zip(self.messages.first());
+        if let (Some((reject, message)), Some(last)) = (first, self.differences.last_mut()) {
+            let row = reject.row.map_or(String::new(), |row| format!("row {row} is rejected: "));
+            last.because = Some(format!("{row}{message} ({})", reject.code));
+        } else if let (0, skipped @ 1..) = (rejected.len(), self.trial.converted.rows.skipped)
+            && let Some(last) = self.differences.last_mut()
+        {
+            let rows = if skipped == 1 { "1 row meets".to_owned() } else { format!("{skipped} rows meet") };
+            last.because = Some(format!("{rows} `skip_when`"));
+        }
+    }
+
+    fn records(&mut self, test: &InlineTest, made: &[Json], rejected: &[ExpectedReject]) {
         if let Some(expected) = &test.expect {
             if expected.len() != made.len() {
                 self.differs("records", "", expected.len().to_string(), made.len().to_string());
+                if expected.len() > made.len() {
+                    self.because_of(rejected);
+                }
             }
             for (at, (paths, record)) in expected.iter().zip(made).enumerate() {
                 self.paths(at, paths, record);
@@ -559,6 +617,11 @@ impl Judge {
         }
         for found in left {
             self.differs(what, "", "nothing".to_owned(), words(found));
+            let at = got.iter().position(|known| std::ptr::eq(known, found)).filter(|_| what == "reject");
+            if let (Some(message), Some(last)) = (at.and_then(|at| self.messages.get(at)), self.differences.last_mut())
+            {
+                last.because = Some(message.clone());
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! is in the ledger before the next step starts, so each step may be repeated.
 
 pub mod answer;
+mod because;
 pub mod collect;
 pub mod comparison;
 pub mod convert;
