@@ -10,12 +10,13 @@
 
 mod support;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::dice::Dice;
+use support::laws::check;
 use support::target::{Answer, Request, Target};
 use support::{Source, Stage, ids, records};
 
@@ -26,43 +27,6 @@ fn ids_in(body: &[u8]) -> Vec<String> {
 
 fn stage(script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Stage {
     Stage::with_target(Source::Folder, Target::scripted(script))
-}
-
-/// What holds in every committed state of the ledger, together with the target's log.
-#[track_caller]
-fn check(stage: &Stage) {
-    let ledger = stage.ledger();
-    let one = |sql: &str| -> i64 { ledger.query_row(sql, [], |row| row.get(0)).unwrap() };
-    assert_eq!(one("SELECT count(*) FROM file WHERE made <> accepted + refused + unanswered + pending"), 0, "law 2");
-    assert_eq!(
-        one("SELECT count(*) FROM file f WHERE state IN ('delivering', 'settled') AND
-             (made, accepted, refused, unanswered, pending) <> (SELECT sum(records - moved), sum(accepted), sum(refused),
-             sum(unanswered), sum(pending) FROM batch b WHERE b.file = f.id)"),
-        0,
-        "a file's counts are those of its batches"
-    );
-    assert_eq!(
-        one(
-            "SELECT count(*) FROM batch p WHERE moved <> (SELECT coalesce(sum(records), 0) FROM batch c WHERE c.parent = p.id)"
-        ),
-        0,
-        "what a batch gave away, its parts carry"
-    );
-    assert_eq!(one("SELECT count(*) FROM batch WHERE attempts <> (SELECT count(*) FROM attempt WHERE batch = id)"), 0);
-    assert_eq!(
-        one(
-            "SELECT count(*) FROM file f WHERE refused <> (SELECT count(*) FROM reject WHERE file = f.id AND side = 'target')"
-        ),
-        0,
-        "every refused record is listed"
-    );
-    let mut statement = ledger.prepare("SELECT key, state FROM batch").unwrap();
-    let batches: HashMap<String, String> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
-    for request in stage.target.log() {
-        assert!(batches.contains_key(request.key.as_ref().unwrap()), "I5: the target saw a key that nobody had sealed");
-    }
-    assert_eq!(stage.target.mismatched(), Vec::<String>::new(), "I4: one body for each key");
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! `nightferry hold`, `release` and `drop`: a person decides whether what is ready is sent.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
 use super::Common;
 use super::context::{Context, ledger_failure, print, tell, who};
 use super::exit::{Exit, Failure};
-use super::resume;
+use super::{confirm, resume};
 use crate::adapters::clock::SystemClock;
 use crate::domain::name::{JobName, RunId};
 use crate::ledger::Ledger;
@@ -84,7 +82,7 @@ pub fn release(args: &ReleaseArgs, common: &Common) -> Result<Exit, Failure> {
     let mut worst = Exit::DONE;
     for run in runs {
         let row = held(&context, &run)?;
-        ask(
+        confirm::yes(
             args.yes,
             &format!("send {} of {} for {}?", counted(pending(&context, &run)?, "record"), row.job, row.business_date),
         )?;
@@ -109,7 +107,7 @@ pub fn drop(args: &DropArgs, common: &Common) -> Result<Exit, Failure> {
     let context = Context::open(common)?;
     let run = context.run(&args.run)?.1.id;
     let row = held(&context, &run)?;
-    ask(
+    confirm::yes(
         args.yes,
         &format!("give up {} of {} for {}?", counted(pending(&context, &run)?, "record"), row.job, row.business_date),
     )?;
@@ -149,22 +147,4 @@ fn pending(context: &Context, run: &RunId) -> Result<u64, Failure> {
 fn not_held(run: &RunId) -> Failure {
     Failure::new(Exit::FAILED, "not-held", format!("run {run} holds nothing"))
         .hint("`nightferry runs` shows the states")
-}
-
-/// Asks on a terminal; elsewhere only `--yes` is a yes.
-fn ask(yes: bool, question: &str) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::USAGE, "not-confirmed", format!("{question} No one can be asked here"))
-            .hint("add `--yes` where nobody sits at a terminal"));
-    }
-    let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::FAILED, "not-confirmed", "nothing was done"))
 }

@@ -4,6 +4,7 @@ mod audit;
 mod breaks;
 mod causes;
 mod check;
+mod confirm;
 mod connection;
 mod context;
 mod convert;
@@ -12,6 +13,7 @@ mod demo;
 mod diff;
 mod exit;
 mod explain;
+mod export;
 mod fmt;
 mod given;
 mod hold;
@@ -22,6 +24,8 @@ mod progress;
 mod reconcile;
 mod rejects;
 mod remote;
+mod replay;
+mod resend;
 mod resume;
 mod run;
 mod runs;
@@ -32,6 +36,7 @@ mod sign_off;
 mod signals;
 mod status;
 mod test;
+mod write_off;
 
 use std::path::PathBuf;
 
@@ -118,8 +123,10 @@ enum Command {
     Runs(runs::Args),
     /// Show one run: files, counts, attempts
     Show(show::Args),
-    /// List rejected rows and refused records
+    /// List rejected rows and refused records; export them, replay them, write them off
     Rejects(rejects::Args),
+    /// Send refused or unanswered records of a run again, exactly those
+    Resend(resend::Args),
     /// Show whether a run adds up, or every run of a date: table, csv, xlsx, json, html
     Reconcile(reconcile::Args),
     /// List differences with age and amount; `explain` them
@@ -162,6 +169,7 @@ pub fn main() -> Exit {
         Command::Runs(args) => runs::execute(&args, common),
         Command::Show(args) => show::execute(&args, common),
         Command::Rejects(args) => rejects::execute(&args, common),
+        Command::Resend(args) => resend::execute(&args, common),
         Command::Reconcile(args) => reconcile::execute(&args, common),
         Command::Breaks(args) => breaks::execute(&args, common),
         Command::SignOff(args) => sign_off::execute(&args, common),

@@ -1,10 +1,11 @@
 //! `nightferry rejects [JOB]`: what was rejected by the mapping or refused by the target, with the raw row.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use super::context::{Context, audit, ledger_failure, print, stdout_has_colour};
 use super::exit::{Exit, Failure};
-use super::{Common, causes};
+use super::{Common, causes, export, replay, write_off};
 use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
 use crate::ledger::reject::RejectFilter;
@@ -12,7 +13,26 @@ use crate::report::rejects::{RejectDocument, line};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    act: Option<Act>,
+    #[command(flatten)]
+    list: List,
+}
+
+/// What is done about them.
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Map rejected rows and refused records anew, and send what passes; says first what would pass
+    Replay(replay::Args),
+    /// Give rejects up: they leave the open list, and still count as rejected
+    WriteOff(write_off::Args),
+}
+
+/// Which of them are listed, and how.
+#[derive(Debug, clap::Args)]
+pub struct List {
     /// Only of this job
     job: Option<String>,
     /// Only of this run: its id, `JOB@last`, `JOB@2026-11-23`
@@ -21,6 +41,15 @@ pub struct Args {
     /// Only with this code: `bad-date`, `lookup-missing`, `target:CUSTOMER_BLOCKED` …
     #[arg(long, value_name = "CODE")]
     cause: Option<String>,
+    /// Only in this state
+    #[arg(long, value_name = "STATE", value_parser = ["open", "replayed", "written_off"])]
+    state: Option<String>,
+    /// Write the open ones to this file: the original columns, and line, code and message; `run --file` takes it back
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    export: Option<PathBuf>,
+    /// Print the open ones exactly as they came, under the header of their file
+    #[arg(long, conflicts_with_all = ["json", "export"])]
+    original: bool,
     /// Show personal data too; the reason is written down
     #[arg(long, value_name = "REASON")]
     show_personal_data: Option<String>,
@@ -35,7 +64,18 @@ pub struct Args {
 impl Args {
     /// All rejects of one job, for people.
     pub(super) fn of_job(job: &str) -> Self {
-        Self { job: Some(job.to_owned()), run: None, cause: None, show_personal_data: None, plain: true, json: false }
+        let list = List {
+            job: Some(job.to_owned()),
+            run: None,
+            cause: None,
+            state: None,
+            export: None,
+            original: false,
+            show_personal_data: None,
+            plain: true,
+            json: false,
+        };
+        Self { act: None, list }
     }
 }
 
@@ -47,6 +87,14 @@ fn shown_row(reject: &crate::ledger::row::RejectRow, open: bool) -> String {
 
 /// Runs the command.
 pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
+    match &args.act {
+        Some(Act::Replay(args)) => replay::execute(args, common),
+        Some(Act::WriteOff(args)) => write_off::execute(args, common),
+        None => list(&args.list, common),
+    }
+}
+
+fn list(args: &List, common: &Common) -> Result<Exit, Failure> {
     let context = Context::open(common)?;
     let run = match &args.run {
         Some(reference) => Some(context.run(reference)?.1.id),
@@ -65,8 +113,13 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
         )?;
     }
     let open = args.show_personal_data.is_some();
-    let filter =
-        RejectFilter { job: args.job.as_deref().map(JobName::new), run, cause: args.cause.clone(), limit: None };
+    let job = args.job.as_deref().map(JobName::new);
+    let filter = RejectFilter { job, run, cause: args.cause.clone(), ..RejectFilter::default() };
+    if args.original || args.export.is_some() {
+        let filter = RejectFilter { state: Some("open".to_owned()), idle: true, ..filter };
+        return export::execute(&context, &ledger, &filter, args.export.as_deref(), open, common);
+    }
+    let filter = RejectFilter { state: args.state.clone(), ..filter };
     if !args.json && !args.plain {
         let width = super::context::width();
         let how = (open, stdout_has_colour(common.color), width);

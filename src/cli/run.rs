@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 
-use super::context::{Context, ledger_failure, not_valid, print, print_json, print_problems, tell};
+use super::context::{self, Context, ledger_failure, not_valid, print, print_json, print_problems};
 use super::exit::{Exit, Failure};
 use super::progress::Bar;
 use super::signals;
@@ -21,6 +21,8 @@ use crate::domain::job::{Connection, ConnectionKind, HttpConnection, SignOffRule
 use crate::domain::measure::sum_lines;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
+use crate::ledger::again::Act;
+use crate::pipeline::again::{self, What};
 use crate::pipeline::{self, Begin, OpenRemote, Order, Outcome, Patience, Place, Ports, RunError, RunFailure, dry_run};
 use crate::ports::{Clock as _, Remote};
 use crate::report::books::Books;
@@ -179,6 +181,23 @@ pub struct Ending {
     pub rejects_ok: bool,
 }
 
+/// What is done with an order.
+pub enum Task<'a> {
+    /// A run begins, or goes on.
+    Run(Begin),
+    /// Something of a run that has ended goes to the target again.
+    Again(&'a RunId, &'a What, &'a Act<'a>),
+}
+
+/// How a task ended.
+pub struct Performed {
+    /// What it came to.
+    pub result: Result<Outcome, RunFailure>,
+    /// The ledger it worked on.
+    pub ledger: Ledger,
+    caught: signals::Caught,
+}
+
 /// Runs an order to its end and prints what it came to.
 pub fn run_order(
     order: Order,
@@ -187,6 +206,20 @@ pub fn run_order(
     common: &Common,
     ending: Ending,
 ) -> Result<Exit, Failure> {
+    tell(perform(&order, Task::Run(begin), prepared, common)?, prepared, common, ending)
+}
+
+/// Prints what a task came to.
+pub fn tell(performed: Performed, prepared: &Prepared, common: &Common, ending: Ending) -> Result<Exit, Failure> {
+    let Performed { result, ledger, caught } = performed;
+    match result {
+        Ok(outcome) => tell_outcome(&outcome, &caught, prepared, &ledger, common, ending),
+        Err(failure) => tell_failure(&failure, prepared, &ledger, ending),
+    }
+}
+
+/// Performs a task with the real ports.
+pub fn perform(order: &Order, task: Task<'_>, prepared: &Prepared, common: &Common) -> Result<Performed, Failure> {
     let target =
         HttpTarget::new(&order.connection, &order.job.target, prepared.secrets.as_ref(), Arc::new(SystemClock))
             .map_err(|error| match error {
@@ -198,18 +231,19 @@ pub fn run_order(
     let ledger = Ledger::open(&prepared.context.data, now).map_err(|error| ledger_failure(&error))?;
     let runtime = runtime()?;
     let bar = Arc::new(Bar::new(common));
-    let (outcome, caught) = runtime.block_on(async {
+    let (result, caught) = runtime.block_on(async {
         let (stop, caught) = signals::listen()?;
         let ports =
             Ports { clock: Arc::new(SystemClock), open_remote, target: Arc::new(target), progress: bar.clone(), stop };
-        Ok::<_, Failure>((pipeline::run(&order, begin, &ports, &ledger).await, caught))
+        let result = match task {
+            Task::Run(begin) => pipeline::run(order, begin, &ports, &ledger).await,
+            Task::Again(run, what, act) => again::run(order, run, what, act, &ports, &ledger).await,
+        };
+        Ok::<_, Failure>((result, caught))
     })?;
     bar.finish();
     tracing::debug!("ledger commits: {}", ledger.commits());
-    match outcome {
-        Ok(outcome) => tell_outcome(&outcome, &caught, prepared, &ledger, common, ending),
-        Err(failure) => tell_failure(&failure, prepared, &ledger, ending),
-    }
+    Ok(Performed { result, ledger, caught })
 }
 
 fn tell_outcome(
@@ -222,10 +256,10 @@ fn tell_outcome(
 ) -> Result<Exit, Failure> {
     let run = print_run(&outcome.run, prepared, ledger, ending)?;
     for note in &outcome.notes {
-        tell(common, note);
+        context::tell(common, note);
     }
     if outcome.interrupted {
-        tell(common, &format!("interrupted; `nightferry resume {}` goes on", outcome.run));
+        context::tell(common, &format!("interrupted; `nightferry resume {}` goes on", outcome.run));
         return Ok(caught.exit());
     }
     Ok(Exit::of_run(outcome.state, run.error.as_ref().map(|error| error.code.as_str()), ending.rejects_ok))
@@ -258,10 +292,11 @@ fn tell_failure(failed: &RunFailure, prepared: &Prepared, ledger: &Ledger, endin
     }
 }
 
-fn failure_of(error: &RunError) -> Failure {
+pub fn failure_of(error: &RunError) -> Failure {
     let exit = match error {
         RunError::Busy { .. } => Exit::WAITING,
         RunError::NoSuchRun(_) => Exit::USAGE,
+        RunError::NotEnded { .. } => Exit::WAITING,
         error if error.is_unreachable() => Exit::UNREACHABLE,
         _ => Exit::FAILED,
     };
@@ -297,7 +332,7 @@ fn dry(args: &Args, common: &Common, prepared: Prepared) -> Result<Exit, Failure
         print(&books.dry_text(&tried.examples));
     }
     for note in &tried.notes {
-        tell(common, note);
+        context::tell(common, note);
     }
     Ok(Exit::of_run(tried.run.state, tried.run.error.as_ref().map(|error| error.code.as_str()), args.rejects_ok))
 }

@@ -16,6 +16,10 @@ use crate::domain::pace::Admission;
 /// The most batches that one transaction seals.
 const SEAL_AT_ONCE: usize = 1000;
 
+pub(super) const SELECT_BATCH: &str =
+    "SELECT id, ordinal, first_record, records, spool_offset, body_length, body_sha256,
+    key, state, attempts, first_attempt_at, not_before, origin FROM batch";
+
 impl Ledger {
     /// Seals the batches of a file: keys, bodies and ranges never change afterwards. A repeat finds them sealed; a
     /// different batch at the same place is refused. The last transaction opens the file for delivery.
@@ -39,7 +43,7 @@ impl Ledger {
         self.write_held(lease, |tx| {
             // A repeat finds every batch as it was sealed; the file may have grown by replays since.
             let (made, state): (i64, String) = tx.query_row(
-                "SELECT CASE state WHEN 'delivering' THEN (SELECT CAST(coalesce(sum(records), 0) AS BIGINT) FROM batch
+                "SELECT CASE WHEN state IN ('delivering', 'settled') THEN (SELECT CAST(coalesce(sum(records), 0) AS BIGINT) FROM batch
                                                             WHERE batch.file = file.id AND origin = 'file')
                         ELSE made END, state FROM file WHERE id = ?1",
                 [file.0],
@@ -48,7 +52,7 @@ impl Ledger {
             if sealed != made as u64 {
                 return Err(LedgerError::SealIncomplete { sealed, made: made as u64 }.into());
             }
-            if state == FileState::Delivering.word() {
+            if state != FileState::Mapped.word() {
                 return Ok(());
             }
             let changed = tx.execute(
@@ -87,11 +91,10 @@ impl Ledger {
     /// The batches of a file that have no answer yet, from an ordinal on, in their order, at most `limit`.
     pub fn unfinished_batches(&self, file: FileId, from: u64, limit: u32) -> Result<Vec<BatchRow>> {
         self.read(|connection| {
-            let mut statement = connection.prepare(
-                "SELECT id, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, attempts,
-                        first_attempt_at, not_before, origin FROM batch
-                  WHERE file = ?1 AND ordinal >= ?2 AND state NOT IN ('answered', 'split') ORDER BY ordinal LIMIT ?3",
-            )?;
+            let mut statement = connection.prepare(&format!(
+                "{SELECT_BATCH} WHERE file = ?1 AND ordinal >= ?2 AND state NOT IN ('answered', 'split')
+                  ORDER BY ordinal LIMIT ?3"
+            ))?;
             let rows = statement.query_map(params![file.0, from as i64, limit], batch_row)?;
             rows.collect()
         })
@@ -193,7 +196,7 @@ fn seal_one(tx: &Transaction<'_>, file: FileId, batch: &SealedBatch) -> std::res
     Ok(insert_batch_amounts(tx, tx.last_insert_rowid(), &batch.amounts)?)
 }
 
-fn batch_row(row: &Row<'_>) -> rusqlite::Result<BatchRow> {
+pub(super) fn batch_row(row: &Row<'_>) -> rusqlite::Result<BatchRow> {
     let count = |at: usize| row.get::<_, i64>(at).map(|count| count as u64);
     Ok(BatchRow {
         id: BatchId(row.get(0)?),

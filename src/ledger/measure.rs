@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use rust_decimal::Decimal;
 
 use super::row::{BatchId, FileId, FileMeasure, NewMeasure, Portion};
-use super::{Fault, Ledger, LedgerError, Result, word};
+use super::{Fault, Ledger, LedgerError, Result, one, word};
 use crate::domain::measure::MeasureLine;
 use crate::domain::name::RunId;
 use crate::domain::reconcile::Imbalance;
@@ -95,6 +95,23 @@ pub(super) fn move_amounts(
     amounts.iter().try_for_each(|(slot, amount)| update.execute(params![parent.0, slot, amount]).map(drop))
 }
 
+/// The amounts of a refused record that is mapped anew leave the batch that it was refused in.
+pub(super) fn give_amounts_away(tx: &Transaction<'_>, parent: i64, amounts: &[(u32, i64)]) -> rusqlite::Result<()> {
+    let sql = "UPDATE batch_measure SET moved = moved + ?3, refused = refused - ?3 WHERE batch = ?1 AND slot = ?2";
+    let mut update = tx.prepare_cached(sql)?;
+    amounts.iter().try_for_each(|(slot, amount)| update.execute(params![parent, slot, amount]).map(drop))
+}
+
+/// A file grows by the amounts of rows that pass the mapping now; nothing of them was sent yet.
+pub(super) fn grow(tx: &Transaction<'_>, file: FileId, amounts: &[(u32, i64)]) -> std::result::Result<(), Fault> {
+    let sql = "UPDATE file_measure SET made = made + ?3, pending = pending + ?3 WHERE file = ?1 AND slot = ?2";
+    let mut update = tx.prepare_cached(sql)?;
+    amounts.iter().try_for_each(|(slot, amount)| {
+        let changed = update.execute(params![file.0, slot, amount])?;
+        one(changed, || format!("measure {slot} of file {}", file.0))
+    })
+}
+
 /// What is left open of a batch that was split is refused.
 pub(super) fn refuse_the_rest(tx: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<()> {
     let sql = "UPDATE batch_measure SET refused = refused + pending + unanswered, pending = 0, unanswered = 0
@@ -108,10 +125,6 @@ pub(super) enum Column {
     /// Pending, or unanswered.
     Open,
     /// Refused.
-    #[allow(
-        dead_code,
-        reason = "resends of refused records move them; the statement is proven by the tests of the ledger"
-    )]
     Refused,
 }
 

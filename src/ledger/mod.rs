@@ -7,6 +7,7 @@
 //! **Laws.** Laws 1 to 3 are CHECK constraints of the file rows, so no committed state breaks them; `settle` proves
 //! the sums over batches and rejects as well.
 
+pub mod again;
 mod arrival;
 pub mod audit;
 mod batch;
@@ -26,6 +27,7 @@ pub mod sign_off;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod write_off;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

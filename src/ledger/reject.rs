@@ -16,6 +16,10 @@ pub struct RejectFilter {
     pub run: Option<RunId>,
     /// Only with this code; `target:CODE` only of the target.
     pub cause: Option<String>,
+    /// Only in this state: `open`, `replayed`, `written_off`.
+    pub state: Option<String>,
+    /// Only those that no batch carries again.
+    pub idle: bool,
     /// At most so many.
     pub limit: Option<u32>,
 }
@@ -83,14 +87,17 @@ impl Ledger {
     pub fn each_reject(&self, filter: &RejectFilter, each: &mut dyn FnMut(RejectRow)) -> Result<()> {
         self.read(|connection| {
             let mut statement = connection.prepare(
-                "SELECT f.run, f.name, r.row, r.byte, r.\"column\", r.code, r.message, r.side, r.state, r.raw, r.masked
+                "SELECT f.run, f.name, r.row, r.byte, r.\"column\", r.code, r.message, r.side, r.state, r.raw, r.masked, f.job,
+                        f.ordinal, f.bytes_preamble + f.bytes_header
                    FROM reject r JOIN file f ON f.id = r.file
                   WHERE (?1 IS NULL OR f.job = ?1) AND (?2 IS NULL OR f.run = ?2) AND (?3 IS NULL OR r.code = ?3 OR (r.side = 'target' AND 'target:' || r.code = ?3))
+                    AND (?5 IS NULL OR r.state = ?5) AND (?6 = 0 OR r.carrier IS NULL)
                   ORDER BY f.id, r.row, r.id LIMIT ?4",
             )?;
             let limit = filter.limit.map_or(-1, i64::from);
             let (job, run) = (filter.job.as_ref().map(JobName::as_str), filter.run.as_ref().map(RunId::as_str));
-            let rows = statement.query_map(params![job, run, filter.cause, limit], reject_row)?;
+            let rows =
+                statement.query_map(params![job, run, filter.cause, limit, filter.state, filter.idle], reject_row)?;
             for row in rows {
                 each(row?);
             }
@@ -113,7 +120,8 @@ impl Ledger {
         self.read(|connection| {
             let mut statement = connection.prepare(
                 "SELECT r.code, r.side, count(DISTINCT r.file || ':' || r.byte) AS n FROM reject r JOIN file f ON f.id = r.file
-                  WHERE f.run = ?1 GROUP BY r.code, r.side ORDER BY n DESC, r.code",
+                  WHERE f.run = ?1 AND r.state <> 'replayed' AND r.carrier IS NULL
+                  GROUP BY r.code, r.side ORDER BY n DESC, r.code",
             )?;
             let rows = statement
                 .query_map([run.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
@@ -136,5 +144,8 @@ fn reject_row(row: &Row<'_>) -> rusqlite::Result<RejectRow> {
         state: row.get(8)?,
         raw: row.get(9)?,
         masked: row.get(10)?,
+        job: JobName::new(row.get::<_, String>(11)?),
+        ordinal: row.get(12)?,
+        head: row.get::<_, Option<i64>>(13)?.map(|head| head as u64),
     })
 }

@@ -341,6 +341,97 @@ pub struct Part {
     pub key: IdempotencyKey,
 }
 
+/// What taking up an ended run came to.
+#[derive(Clone, Debug)]
+pub enum Reopened {
+    /// It is ours.
+    Lease(RunLease),
+    /// Another living process works on this run of the job.
+    Busy(RunId),
+    /// It has not come to its end: it is resumed, released or waited for.
+    NotEnded(RunState),
+    /// There is no such run.
+    Missing,
+}
+
+/// Why records may go again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// The target refused them.
+    Refused,
+    /// The answer for their batch left them out.
+    Unanswered,
+    /// There is no answer for their whole batch: it goes as it is, under its own key.
+    WholeBatch,
+}
+
+/// Records of one batch that may go again.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// Their file.
+    pub file: FileId,
+    /// The batch that has them now.
+    pub batch: BatchId,
+    /// Why.
+    pub kind: Carried,
+    /// Their positions in it, ascending.
+    pub positions: Vec<u64>,
+}
+
+/// An open reject that nothing carries.
+#[derive(Clone, Debug)]
+pub struct OpenReject {
+    /// Its file.
+    pub file: FileId,
+    /// Its line.
+    pub row: Option<u64>,
+    /// Offset of its row.
+    pub byte: u64,
+    /// Its code.
+    pub code: String,
+    /// Batch and position where the target refused it; `None` also for refusals of ledgers before batches were noted.
+    pub refused: Option<(BatchId, u64)>,
+    /// The target refused the record; otherwise our mapping rejected the row.
+    pub of_target: bool,
+    /// Length of its raw rows.
+    pub length: u64,
+    /// Its whole file failed, and nothing of it was sent.
+    pub file_failed: bool,
+}
+
+/// A batch of rows that pass the mapping now.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Continues the ordinals of the file.
+    pub ordinal: u64,
+    /// Its body.
+    pub body: SecondBody,
+    /// Its key.
+    pub key: IdempotencyKey,
+    /// Its records, in their order.
+    pub records: Vec<ReplayedRecord>,
+}
+
+/// A record of a replay.
+#[derive(Clone, Debug)]
+pub struct ReplayedRecord {
+    /// Line and offset of each of its rows.
+    pub rows: Vec<(u64, u64)>,
+    /// The refused record that it replaces; `None`: its rows had been rejected.
+    pub refused: Option<RefusedBefore>,
+}
+
+/// A refused record that is mapped anew.
+#[derive(Clone, Debug)]
+pub struct RefusedBefore {
+    /// Where it was refused.
+    pub batch: BatchId,
+    /// Its position there.
+    pub position: u64,
+    /// What it added to the measures of the file.
+    pub amounts: Vec<(u32, i64)>,
+}
+
 /// A body in the second spool of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecondBody {
@@ -411,6 +502,12 @@ pub struct RejectRow {
     pub raw: Vec<u8>,
     /// As people see it; `None` when nothing in it is hidden.
     pub masked: Option<String>,
+    /// The job of its run.
+    pub job: JobName,
+    /// Position of its file in the run.
+    pub ordinal: u32,
+    /// How many bytes of the file stand before its rows; `None`: it was not read to its end.
+    pub head: Option<u64>,
 }
 
 /// One attempt as it is listed.

@@ -18,7 +18,8 @@ const SELECT_RUN: &str =
     (SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) FROM file WHERE file.run = run.id) FROM run ";
 
 /// A run that a later `run` goes on with: interrupted, waiting, or failed with a file that is neither settled nor failed.
-const UNFINISHED: &str = "(state IN ('running', 'waiting') OR (state = 'failed' AND EXISTS (SELECT 1 FROM file
+pub(super) const UNFINISHED: &str =
+    "(state IN ('running', 'waiting') OR (state = 'failed' AND EXISTS (SELECT 1 FROM file
     WHERE file.run = run.id AND file.state IN ('found', 'landed', 'mapped', 'delivering'))))";
 
 impl Ledger {
@@ -79,7 +80,7 @@ impl Ledger {
         })
     }
 
-    fn busy_run(&self, connection: &Connection, job: &JobName) -> std::result::Result<Option<RunId>, Fault> {
+    pub(super) fn busy_run(&self, connection: &Connection, job: &JobName) -> std::result::Result<Option<RunId>, Fault> {
         let mut held = connection.prepare_cached("SELECT id, owner FROM run WHERE job = ?1 AND owner IS NOT NULL")?;
         let rows = held.query_map([job.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         for row in rows {
@@ -91,7 +92,7 @@ impl Ledger {
         Ok(None)
     }
 
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         connection: &Connection,
         run: RunId,

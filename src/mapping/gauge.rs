@@ -10,20 +10,20 @@ use crate::domain::measure::{Measure, Measured};
 const MOST_UNITS: usize = 200;
 
 /// What to read of every record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gauge {
     paths: Vec<Vec<Name>>,
     sums: Vec<Sum>,
 }
 
 /// A member of an object: its key as it stands in JSON, without the quotation marks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     key: Vec<u8>,
     list: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Sum {
     measure: u32,
     /// In `paths`.

@@ -7,6 +7,9 @@ use super::text;
 use crate::domain::reject::{FileFault, RejectCode};
 use crate::format::csv::Place;
 
+/// The columns that an export of rejects adds; nobody maps them, and nobody has to ignore them.
+pub const EXPORTED: [&str; 3] = ["nightferry_line", "nightferry_code", "nightferry_message"];
+
 /// Most column names in a message.
 const LISTED: usize = 40;
 
@@ -123,8 +126,8 @@ impl Header {
                 *used = true;
             }
         }
-        let unknown: Vec<&String> =
-            self.names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name).collect();
+        let unused = self.names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name);
+        let unknown: Vec<&String> = unused.filter(|name| !EXPORTED.contains(&name.as_str())).collect();
         let Some(first) = unknown.first() else { return Ok(None) };
         let noun = if unknown.len() == 1 { "column" } else { "columns" };
         let message = format!(

@@ -10,7 +10,7 @@ pub mod envelope;
 mod facts;
 pub mod gauge;
 pub mod group;
-mod header;
+pub mod header;
 mod kept;
 mod limits;
 mod lookup;

@@ -9,7 +9,7 @@ mod flight;
 mod outcome;
 mod queue;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::answer::AnswerReader;
 use super::payload::Payload;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
-use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind};
+use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};
 use crate::domain::file::shown_name;
 use crate::domain::job::{HttpConnection, Job, OnUnanswered};
 use crate::domain::pace::{Admission, Health};
@@ -55,6 +55,10 @@ pub struct Delivery<'a, T> {
     pub stop: Stop,
     /// Bodies, and where their records come from.
     pub payload: Arc<Payload>,
+    /// Unanswered batches that a person sends again, whatever their window says.
+    pub forced: &'a HashSet<BatchId>,
+    /// Stop after so many refused records in a row.
+    pub stop_after: Option<u64>,
     /// The mapping names personal data.
     pub hides: bool,
     /// Whether a batch of this run was answered before (a wrong path would have shown).
@@ -106,6 +110,8 @@ struct Coordinator<'a, T> {
     answered: u64,
     total: u64,
     held: u64,
+    /// Refused records since the last accepted one.
+    refused_in_a_row: u64,
     fault: Option<RunFault>,
     stopping: bool,
     /// When the connection is asked for a place again.
@@ -139,6 +145,7 @@ pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Re
         answered: 0,
         total: 0,
         held: 0,
+        refused_in_a_row: 0,
         fault: None,
         stopping: false,
         not_before: None,
@@ -162,7 +169,9 @@ impl<T: Target> Coordinator<'_, T> {
             for batch in batches {
                 let age =
                     batch.first_attempt_at.map_or(Duration::ZERO, |first| (now - first).to_std().unwrap_or_default());
-                if batch.state == BatchState::Unanswered && !retry::may_resend(window, target.on_unanswered, age) {
+                let forced = self.order.forced.contains(&batch.id);
+                let may_go = forced || retry::may_resend(window, target.on_unanswered, age);
+                if batch.state == BatchState::Unanswered && !may_go {
                     self.held += 1;
                     continue;
                 }
@@ -334,6 +343,7 @@ impl<T: Target> Coordinator<'_, T> {
         };
         if matches!(verdict, Verdict::Answered(_) | Verdict::Split(..)) {
             self.answered += 1;
+            self.watch_refusals(&verdict);
         }
         let portions = self.portions(id, &verdict)?;
         if !matches!(verdict, Verdict::NotTaken(Some(_)) | Verdict::Unknown(Some(_))) {
@@ -451,6 +461,33 @@ impl<T: Target> Coordinator<'_, T> {
             message: format!("{}: not every batch was delivered: {}", self.place(), failure.message),
             hint: Some(resume_hint(self.order.lease)),
         });
+    }
+
+    /// Stops when a person wants no more refusals than this, one behind the other.
+    fn watch_refusals(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Answered(Answers::AllAccepted) => self.refused_in_a_row = 0,
+            Verdict::Answered(Answers::Each(fates, _)) => {
+                for fate in fates {
+                    match fate {
+                        Fate::Accepted { .. } => self.refused_in_a_row = 0,
+                        Fate::Refused { .. } => self.refused_in_a_row += 1,
+                        Fate::Unanswered => {}
+                    }
+                }
+            }
+            Verdict::Split(refused, _) => self.refused_in_a_row += refused.len() as u64,
+            Verdict::NotTaken(_) | Verdict::Unknown(_) => {}
+        }
+        let count = self.refused_in_a_row;
+        if self.order.stop_after.is_some_and(|most| count >= most) && !self.stopping {
+            self.stop();
+            self.fault = Some(RunFault {
+                code: "stopped-after-refusals".to_owned(),
+                message: format!("{}: stopped after {count} refusals in a row", self.place()),
+                hint: Some(format!("the rest was not sent; {}", resume_hint(self.order.lease))),
+            });
+        }
     }
 
     fn stopped(&self, failure: &Failure) -> RunFault {

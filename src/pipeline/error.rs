@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::name::{JobName, RunId};
+use crate::domain::run::RunState;
 use crate::ledger::LedgerError;
 use crate::ledger::row::{RunFault, RunLease};
 use crate::ports::RemoteError;
@@ -21,6 +22,14 @@ pub enum RunError {
     /// `resume` of something that is not there.
     #[error("there is no run {0}")]
     NoSuchRun(RunId),
+    /// A resend or a replay of a run that has not come to its end.
+    #[error("run {run} has not come to its end: it is {state}")]
+    NotEnded {
+        /// The run.
+        run: RunId,
+        /// Its state.
+        state: RunState,
+    },
     /// The source, or our disk while landing.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -109,6 +118,10 @@ impl RunError {
             Self::Pinned(_) => ("pinned-mapping", Some("finish the run with the version that began it".into())),
             Self::Internal(_) => ("internal", Some("report it with the log".into())),
             Self::Busy { run, .. } => ("busy", Some(format!("`nightferry show {run}` shows how far it is"))),
+            Self::NotEnded { run, state: RunState::Held } => {
+                ("not-ended", Some(format!("`nightferry release {run}` or `nightferry drop {run}` first")))
+            }
+            Self::NotEnded { run, .. } => ("not-ended", Some(format!("`nightferry resume {run}` first"))),
             Self::NoSuchRun(_) => ("no-such-run", Some("`nightferry runs` lists them".to_owned())),
         };
         (code.to_owned(), hint)

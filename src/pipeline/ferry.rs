@@ -1,6 +1,10 @@
 //! Carries the files of one run across, each from the state the ledger has for it.
 
 mod arrive;
+mod replay;
+mod resend;
+
+pub(super) use replay::try_replay;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -31,7 +35,7 @@ use crate::domain::measure::Measure;
 use crate::domain::name::Sha256Hex;
 use crate::domain::reject::FileFault;
 use crate::ledger::Ledger;
-use crate::ledger::row::{FileMeasure, FileRow, Mapped, RunFault, RunLease, RunRow};
+use crate::ledger::row::{BatchId, FileMeasure, FileRow, Mapped, RunFault, RunLease, RunRow};
 use crate::ledger::state::States;
 use crate::mapping::envelope::Envelope;
 use crate::mapping::gauge::Gauge;
@@ -73,6 +77,10 @@ pub(super) struct Ferry<'a, T> {
     /// The first fault of a file; the run goes on.
     file_fault: Option<RunFault>,
     interrupted: bool,
+    /// Unanswered batches that a person sends again, whatever their window says.
+    forced: HashSet<BatchId>,
+    /// Stop after so many refused records in a row.
+    stop_after: Option<u64>,
 }
 
 impl<'a, T: Target> Ferry<'a, T> {
@@ -99,11 +107,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             ledger.pin(lease, &version, &kept)?;
             run = row()?;
         }
-        let kept: Kept = serde_json::from_str(run.pinned.as_deref().unwrap_or_default())
-            .map_err(|error| RunError::Pinned(error.to_string()))?;
-        let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
-        let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
-        let measures: Vec<Measure> = kept.measures.into_iter().map(Measure::from).collect();
+        let (spec, batch, measures) = begun_with(&run)?;
         let gauge = Gauge::new(&measures, &spec);
         let version = run.mapping_version.clone().ok_or_else(|| RunError::Pinned("it has no version".to_owned()))?;
         ledger.recover_attempts(lease, ports.clock.now())?;
@@ -125,6 +129,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             fault: None,
             file_fault: None,
             interrupted: false,
+            forced: HashSet::new(),
+            stop_after: None,
         })
     }
 
@@ -333,13 +339,10 @@ impl<'a, T: Target> Ferry<'a, T> {
     async fn deliver(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         let first = self.ledger.needs_first_spool(file.id)?;
-        if first && ![&artifacts.spool, &artifacts.index, &artifacts.lengths].iter().all(|path| path.exists()) {
-            // Somebody removed them: the same mapping makes the same bytes, and the seals prove it.
-            self.convert(file, &artifacts)?;
-            self.seal(file, &artifacts)?;
+        if first {
+            self.make_payload_again(file, &artifacts)?;
         }
-        let envelope = Envelope::new(&self.batch, self.spec.output.format);
-        let payload = Payload::open(&artifacts, first, envelope, self.measuring(file)?).map_err(RunError::Spool)?;
+        let payload = self.payload(file, &artifacts, first)?;
         let delivery = Delivery {
             job: &self.order.job,
             connection: &self.order.connection,
@@ -351,6 +354,8 @@ impl<'a, T: Target> Ferry<'a, T> {
             progress: self.ports.progress.as_ref(),
             stop: self.ports.stop.clone(),
             payload: Arc::new(payload),
+            forced: &self.forced,
+            stop_after: self.stop_after,
             hides: self.spec.fields.iter().any(|field| field.pii.is_some()),
             answered_before: file.records.accepted + file.records.refused > 0,
         };
@@ -365,6 +370,25 @@ impl<'a, T: Target> Ferry<'a, T> {
                 Ok(())
             }
         }
+    }
+
+    /// The bodies of the file, where they were removed: the same mapping makes the same bytes, and the seals prove it.
+    fn make_payload_again(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
+        if [&artifacts.spool, &artifacts.index, &artifacts.lengths].iter().all(|path| path.exists()) {
+            return Ok(());
+        }
+        self.convert(file, artifacts)?;
+        self.seal(file, artifacts)?;
+        // What the mapping rejected is in the ledger since the first time.
+        let _ = std::fs::remove_file(&artifacts.rejects);
+        Ok(())
+    }
+
+    fn payload(&self, file: &FileRow, artifacts: &Artifacts, first: bool) -> Result<Payload, RunError> {
+        let now = &self.order.job.target.batch;
+        let envelopes =
+            [Envelope::new(&self.batch, self.spec.output.format), Envelope::new(now, self.order.mapping.output.format)];
+        Payload::open(artifacts, first, envelopes, self.measuring(file)?).map_err(RunError::Spool)
     }
 
     fn settle(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
@@ -383,7 +407,9 @@ impl<'a, T: Target> Ferry<'a, T> {
             return Err(RunError::Imbalance { law: imbalance.law, message: imbalance.message });
         }
         let records = self.reread(file)?.records;
-        if records.unanswered == 0 {
+        // With `[changes]` the mapping cannot make the bodies of refused records again: what was accepted is unchanged now.
+        let may_be_needed = records.refused > 0 && self.spec.changes.is_some();
+        if records.unanswered == 0 && !may_be_needed {
             artifacts.remove_payload();
             if records.refused == 0 {
                 artifacts.remove_second();
@@ -391,6 +417,15 @@ impl<'a, T: Target> Ferry<'a, T> {
         }
         Ok(())
     }
+}
+
+/// The mapping, the batches and the measures that a run began with.
+fn begun_with(run: &RunRow) -> Result<(MappingSpec, BatchRule, Vec<Measure>), RunError> {
+    let pinned = run.pinned.as_deref().unwrap_or_default();
+    let kept: Kept = serde_json::from_str(pinned).map_err(|error| RunError::Pinned(error.to_string()))?;
+    let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
+    let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
+    Ok((spec, batch, kept.measures.into_iter().map(Measure::from).collect()))
 }
 
 /// What the ledger keeps of a file that was read to its end.

@@ -117,6 +117,16 @@ impl Measuring {
         sums
     }
 
+    /// The amounts of one record that was mapped anew; `None`: it has a unit, or more decimals, that the file had not.
+    pub fn exact(&self, record: &[u8]) -> Option<Vec<(u32, i64)>> {
+        let amounts = self.gauge.of_record(record, &self.known);
+        let exact = amounts.iter().map(|(slot, amount)| {
+            let sum = self.sums.get(*slot as usize).filter(|sum| sum.slot == *slot)?;
+            Some((*slot, whole(*amount, sum.scale)?))
+        });
+        exact.collect()
+    }
+
     /// The amounts of the records of a body by their fate.
     pub fn divide(&self, records: &[&[u8]], fates: &[Fate]) -> Vec<Portion> {
         let mut portions: Vec<Portion> =

@@ -3,6 +3,7 @@
 //! [`run`] is the main flow: collect, convert, gate, seal, deliver, reconcile, dispose. Whatever must survive a crash
 //! is in the ledger before the next step starts, so each step may be repeated.
 
+pub mod again;
 pub mod answer;
 mod because;
 pub mod collect;
@@ -20,6 +21,7 @@ pub mod land;
 pub mod mapped;
 mod measuring;
 pub mod payload;
+pub mod pick;
 pub mod problem;
 pub mod remote_thread;
 mod search;

@@ -35,7 +35,8 @@ pub struct Payload {
     second_paths: [PathBuf; 3],
     /// The file as it came.
     landed: File,
-    envelope: Envelope,
+    /// Those of the bodies in it: of the mapping that the run began with, and of the one it has now.
+    envelopes: [Envelope; 2],
     /// Reads what records add to the job's measures; `None` where nothing is added up.
     measuring: Option<Measuring>,
 }
@@ -45,7 +46,7 @@ impl Payload {
     pub fn open(
         artifacts: &Artifacts,
         first: bool,
-        envelope: Envelope,
+        envelopes: [Envelope; 2],
         measuring: Option<Measuring>,
     ) -> io::Result<Self> {
         let first = match first {
@@ -62,7 +63,7 @@ impl Payload {
             let _ = second.set(Store::grow(&artifacts.second)?);
         }
         let second_paths = artifacts.second.clone();
-        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelope, measuring })
+        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelopes, measuring })
     }
 
     fn store(&self, origin: BatchOrigin) -> io::Result<&Store> {
@@ -87,9 +88,34 @@ impl Payload {
     pub fn divide(&self, origin: BatchOrigin, sealed: &SealedBatch, fates: &[Fate]) -> Result<Vec<Portion>, RunError> {
         let Some(measuring) = &self.measuring else { return Ok(Vec::new()) };
         let body = self.body(origin, sealed)?;
+        let (_, records) = self.records(origin, sealed, &body)?;
+        Ok(measuring.divide(&records, fates))
+    }
+
+    /// What one record adds to the measures of the file.
+    pub fn amounts_of(
+        &self,
+        origin: BatchOrigin,
+        sealed: &SealedBatch,
+        position: u64,
+    ) -> Result<Vec<(u32, i64)>, RunError> {
+        let Some(measuring) = &self.measuring else { return Ok(Vec::new()) };
+        let body = self.body(origin, sealed)?;
+        let (_, records) = self.records(origin, sealed, &body)?;
+        let record = usize::try_from(position).ok().and_then(|at| records.get(at)).ok_or_else(strange)?;
+        Ok(measuring.amounts(&[record]))
+    }
+
+    /// The records in a body, and what stands around them.
+    fn records<'b>(
+        &self,
+        origin: BatchOrigin,
+        sealed: &SealedBatch,
+        body: &'b [u8],
+    ) -> Result<(&Envelope, Vec<&'b [u8]>), RunError> {
         let lengths = self.store(origin).and_then(|store| store.lengths_of(sealed)).map_err(RunError::Spool)?;
-        let strange = || RunError::Internal("a body does not hold the records that were sealed with it".to_owned());
-        Ok(measuring.divide(&self.envelope.records(&body, &lengths).ok_or_else(strange)?, fates))
+        let found = self.envelopes.iter().find_map(|envelope| Some((envelope, envelope.records(body, &lengths)?)));
+        found.ok_or_else(strange)
     }
 
     /// Where the rows of a record are, and their bytes.
@@ -110,10 +136,8 @@ impl Payload {
         resend: u64,
     ) -> Result<Part, RunError> {
         let body = self.body(origin, parent)?;
-        let strange = || RunError::Internal("a body does not hold the records that were sealed with it".to_owned());
         let store = self.store(origin).map_err(RunError::Spool)?;
-        let lengths = store.lengths_of(parent).map_err(RunError::Spool)?;
-        let records = self.envelope.records(&body, &lengths).ok_or_else(strange)?;
+        let (envelope, records) = self.records(origin, parent, &body)?;
         let (mut picked, mut entries, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for &position in &positions {
             let record = usize::try_from(position).ok().and_then(|at| records.get(at)).ok_or_else(strange)?;
@@ -121,15 +145,15 @@ impl Payload {
             sizes.push(record.len() as u32);
             entries.push(IndexEntry::read_at(&store.index, parent.first_record + position).map_err(RunError::Spool)?);
         }
-        let body = self.envelope.body(&picked);
+        let body = envelope.body(&picked);
         let key = derived(&parent.key, positions.first().copied().unwrap_or(0), resend);
         let amounts = self.measuring.as_ref().map(|measuring| measuring.amounts(&picked)).unwrap_or_default();
-        let body = self.add(&body, &entries, &sizes).map_err(RunError::Spool)?;
-        let body = SecondBody { amounts, ..body };
+        let body = self.add(&body, &entries, &sizes).and_then(|body| self.sync().map(|()| body));
+        let body = SecondBody { amounts, ..body.map_err(RunError::Spool)? };
         Ok(Part { positions, body, key })
     }
 
-    /// Adds a body of records that were mapped anew.
+    /// Adds a body of records that were mapped anew; `sync` must follow before it is sealed.
     pub fn add(&self, body: &[u8], entries: &[IndexEntry], sizes: &[u32]) -> io::Result<SecondBody> {
         let second = match self.second.get() {
             Some(second) => second,
@@ -140,6 +164,15 @@ impl Payload {
         };
         second.append(body, entries, sizes)
     }
+
+    /// What was added is on disk when this returns.
+    pub fn sync(&self) -> io::Result<()> {
+        self.second.get().map_or(Ok(()), Store::sync)
+    }
+}
+
+fn strange() -> RunError {
+    RunError::Internal("a body does not hold the records that were sealed with it".to_owned())
 }
 
 impl Store {
@@ -169,10 +202,11 @@ impl Store {
         let records = sizes.len() as u64;
         let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
         self.lengths.write_all_at(&sizes, first_record * 4)?;
-        for file in [&self.spool, &self.index, &self.lengths] {
-            file.sync_data()?;
-        }
         let (body_length, body_sha256) = (body.len() as u64, hex(&Sha256::digest(body)));
         Ok(SecondBody { first_record, records, spool_offset, body_length, body_sha256, amounts: Vec::new() })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        [&self.spool, &self.index, &self.lengths].iter().try_for_each(|file| file.sync_data())
     }
 }

@@ -5,6 +5,7 @@ pub mod document;
 pub mod evidence;
 pub mod page;
 pub mod reconciliation;
+pub mod reject_file;
 pub mod rejects;
 pub mod sheet;
 pub mod summary;

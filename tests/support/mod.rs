@@ -3,6 +3,7 @@
 
 pub mod dice;
 pub mod hosts;
+pub mod laws;
 pub mod sshd;
 pub mod target;
 
