@@ -101,18 +101,19 @@ impl MeasureLine {
         self.made == self.accepted + self.refused + self.unanswered + self.pending
     }
 
-    /// How it compares; `open` records are neither accepted nor refused yet.
-    pub fn result(&self, records_made: u64, open: u64) -> Comparison {
+    /// How it compares. What is refused is known to differ, whatever is still open; what is only open may yet be accepted.
+    pub fn result(&self, records_made: u64) -> Comparison {
+        let is_open = !(self.unanswered.is_zero() && self.pending.is_zero());
         if records_made == 0 {
             Comparison::Nothing
-        } else if open > 0 {
+        } else if self.refused.abs() > self.tolerance {
+            Comparison::Break
+        } else if is_open {
             Comparison::NotConfirmed
         } else if self.difference().is_zero() {
             Comparison::Balanced
-        } else if self.difference().abs() <= self.tolerance {
-            Comparison::WithinTolerance
         } else {
-            Comparison::Break
+            Comparison::WithinTolerance
         }
     }
 
@@ -160,12 +161,16 @@ mod tests {
 
     #[test]
     fn a_difference_within_the_tolerance_is_told_apart_from_none_and_from_a_break() {
-        assert_eq!(line("EUR", 100, 0).result(1, 0), Comparison::Balanced);
-        assert_eq!(line("EUR", 100, 5).result(2, 0), Comparison::WithinTolerance);
-        assert_eq!(line("EUR", 100, 6).result(2, 0), Comparison::Break);
-        assert_eq!(line("EUR", 100, -6).result(2, 0), Comparison::Break);
-        assert_eq!(line("EUR", 100, 0).result(2, 1), Comparison::NotConfirmed);
-        assert_eq!(line("EUR", 0, 0).result(0, 0), Comparison::Nothing);
+        assert_eq!(line("EUR", 100, 0).result(1), Comparison::Balanced);
+        assert_eq!(line("EUR", 100, 5).result(2), Comparison::WithinTolerance);
+        assert_eq!(line("EUR", 100, 6).result(2), Comparison::Break);
+        assert_eq!(line("EUR", 100, -6).result(2), Comparison::Break);
+        let open = |refused| {
+            let line = line("EUR", 100, refused);
+            MeasureLine { made: line.made + Decimal::ONE, unanswered: Decimal::ONE, ..line }
+        };
+        assert_eq!([open(0).result(3), open(6).result(3)], [Comparison::NotConfirmed, Comparison::Break]);
+        assert_eq!(line("EUR", 0, 0).result(0), Comparison::Nothing);
     }
 
     #[test]

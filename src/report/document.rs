@@ -153,7 +153,7 @@ impl MeasureDocument {
             pending: text(line.pending),
             difference: text(line.difference()),
             tolerance: line.tolerance.to_string(),
-            result: line.result(records.made, records.unanswered + records.pending).word(),
+            result: line.result(records.made).word(),
         }
     }
 }

@@ -220,7 +220,7 @@ impl Summary {
         let _ = writeln!(
             body,
             "</tbody></table></div>\n<h2>Open breaks by age</h2>\n<p>{}</p>\n</main>",
-            escaped(&self.ages())
+            escaped(&self.ages().replace("   ", " · "))
         );
         page(&format!("Nightferry · {}", self.date), &body)
     }
