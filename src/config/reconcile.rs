@@ -36,6 +36,8 @@ pub fn read(root: &Table<'_>) -> (ReadReconcile, Vec<ReadMeasure>) {
         reconcile.key = table.text("key");
         reconcile.rule.key = reconcile.key.as_ref().map(|key| key.value.clone());
         reconcile.rule.sign_off = table.get("sign_off").map(|value| sign_off(&value)).unwrap_or_default();
+        // It must name a field; nothing searches by it yet.
+        table.not_acted_on_yet(&["key"]);
         table.end();
     }
     let mut measures: Vec<ReadMeasure> = Vec::new();
