@@ -32,6 +32,11 @@ impl Default for Rate {
 }
 
 impl Rate {
+    /// Whether it limits how many may leave in a time.
+    pub fn is_limited(&self) -> bool {
+        self.gap().is_some()
+    }
+
     /// The time from one request to the next: the longer of what both limits ask for.
     fn gap(&self) -> Option<i64> {
         let second = self.per_second.map(|limit| i64::from(1_000_000_u32.div_ceil(limit.max(1))));

@@ -21,6 +21,8 @@ pub struct Ask<'a> {
     pub rate: &'a Rate,
     /// Requests of this delivery that are still under way.
     pub under_way: u32,
+    /// How many more may be written down than can be under way at once, while nobody else is on the connection.
+    pub ahead: u32,
     /// Batches that are due, in the order in which they would leave.
     pub want: &'a [BatchId],
     /// What ended since the last time, in the order in which it ended.
@@ -55,7 +57,11 @@ impl Ledger {
         }
         let others = other_seats(tx, &self.data, lease, ask.connection, now)?;
         let mine = my_seat(tx, lease, ask, now)?;
-        let seats = seats(ask.rate.concurrency.max(1), mine, &others) as usize;
+        let concurrency = ask.rate.concurrency.max(1);
+        let seats = match others.is_empty() {
+            true => (concurrency + ask.ahead).saturating_sub(ask.under_way) as usize,
+            false => seats(concurrency, mine, &others) as usize,
+        };
         let mut admission = traffic.admit(ask.rate, ask.want.len().min(seats), now, micros(ask.horizon), probe_every);
         if seats < ask.want.len() && admission.look_again.is_none() {
             // A seat of another delivery becomes free without a word to us.

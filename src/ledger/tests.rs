@@ -370,7 +370,17 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
 
 fn ask<'a>(connection: &'a str, rate: &'a Rate, want: &'a [BatchId]) -> Ask<'a> {
     let seconds = std::time::Duration::from_secs;
-    Ask { connection, rate, under_way: 0, want, heard: &[], pause: None, horizon: seconds(0), probe_every: seconds(60) }
+    Ask {
+        connection,
+        rate,
+        under_way: 0,
+        ahead: 0,
+        want,
+        heard: &[],
+        pause: None,
+        horizon: seconds(0),
+        probe_every: seconds(60),
+    }
 }
 
 impl Ledger {

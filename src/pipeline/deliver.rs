@@ -5,6 +5,8 @@
 //! small batches costs about one commit for half a round of requests. No request leaves before its attempt row is
 //! committed.
 
+mod ahead;
+mod fault;
 mod flight;
 mod outcome;
 mod queue;
@@ -17,14 +19,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::ahead::Ahead;
 use self::flight::{Barrier, Flight, Flown, Landing};
 use self::queue::Queue;
 use super::answer::AnswerReader;
 use super::payload::Payload;
 use super::stop::Stop;
 use super::{Progress, RunError, Step};
-use crate::domain::delivery::{AttemptOutcome, BatchState, Failure, FailureKind, Fate};
-use crate::domain::file::shown_name;
+use crate::domain::delivery::{AttemptOutcome, BatchState, Failure};
 use crate::domain::job::{HttpConnection, Job, OnUnanswered};
 use crate::domain::pace::{Admission, Health};
 use crate::ledger::Ledger;
@@ -106,6 +108,7 @@ struct Coordinator<'a, T> {
     /// How long the target asked everybody to wait, since the last commit.
     pause: Option<Duration>,
     barrier: Barrier,
+    ahead: Ahead,
     answered_any: bool,
     answered: u64,
     total: u64,
@@ -129,6 +132,7 @@ const WINDOW: u32 = 4096;
 pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Result<Sent, RunError> {
     let reader =
         AnswerReader::new(&order.job.target.response).map_err(|message| RunError::Target { message, hint: None })?;
+    let ahead = Ahead::new(order.connection, &order.job.target);
     let coordinator = Coordinator {
         answered_any: order.answered_before,
         order,
@@ -142,6 +146,7 @@ pub async fn all<T: Target>(order: Delivery<'_, T>, clock: Arc<dyn Clock>) -> Re
         heard: Vec::new(),
         pause: None,
         barrier: Barrier::default(),
+        ahead,
         answered: 0,
         total: 0,
         held: 0,
@@ -229,19 +234,19 @@ impl<T: Target> Coordinator<'_, T> {
 
     /// One transaction: the outcomes at hand and the attempts that start now. Then the requests leave.
     fn commit_and_start(&mut self, clock: &Arc<dyn Clock>) -> Result<(), RunError> {
-        let slots = self.slots();
-        if !self.finished.is_empty() && !self.group_is_full(slots) {
+        if !self.finished.is_empty() && !self.group_is_full() {
             return Ok(());
         }
         let (now, at) = (Instant::now(), self.order.clock.now());
         let may_ask = !self.stopping && self.not_before.is_none_or(|before| before <= now);
-        let most = if may_ask { slots.saturating_sub(self.flying.len()) } else { 0 };
+        let most = if may_ask { self.room() } else { 0 };
         let due = self.queue.take_due(most, now);
         if due.is_empty() && self.finished.is_empty() {
             return Ok(());
         }
         let finished = std::mem::take(&mut self.finished);
         self.waiting_since = None;
+        self.ahead.commits(finished.len(), now);
         let parts: usize = finished.iter().map(|one| one.verdict.parts().len()).sum();
         let grows_from = if parts > 0 { Some(self.order.ledger.next_ordinal(self.order.file.id)?) } else { None };
         let admission = self.depart(&finished, &due, at)?;
@@ -271,6 +276,7 @@ impl<T: Target> Coordinator<'_, T> {
             connection: self.order.job.target.connection.as_str(),
             rate: &self.order.connection.rate,
             under_way: self.flying.len() as u32,
+            ahead: self.ahead.size() as u32,
             want: &want,
             heard: &heard,
             pause: self.pause.take(),
@@ -280,13 +286,14 @@ impl<T: Target> Coordinator<'_, T> {
         Ok(self.order.ledger.depart(self.order.lease, finished, &ask, at)?)
     }
 
-    fn slots(&self) -> usize {
-        self.order.connection.rate.concurrency.max(1) as usize
+    /// How many more requests may be written down.
+    fn room(&self) -> usize {
+        self.ahead.most().saturating_sub(self.flying.len())
     }
 
     /// Half a round shares a commit; nobody waits longer than `LINGER`, and nobody waits alone.
-    fn group_is_full(&self, slots: usize) -> bool {
-        self.finished.len() >= slots.div_ceil(2)
+    fn group_is_full(&self) -> bool {
+        self.finished.len() >= self.ahead.most().div_ceil(2)
             || self.flying.is_empty()
             || self.waiting_since.is_some_and(|since| since.elapsed() >= LINGER)
     }
@@ -296,7 +303,7 @@ impl<T: Target> Coordinator<'_, T> {
         let now = Instant::now();
         let next = match (self.waiting_since, self.queue.next_at(now)) {
             (Some(since), _) => since + LINGER,
-            (None, Some(due)) if self.flying.len() < self.slots() => self.not_before.map_or(due, |at| at.max(due)),
+            (None, Some(due)) if self.room() > 0 => self.not_before.map_or(due, |at| at.max(due)),
             // Only a request that comes back makes room or work.
             _ => now + Duration::from_secs(60),
         };
@@ -318,6 +325,7 @@ impl<T: Target> Coordinator<'_, T> {
             target: self.order.target.clone(),
             reader: self.reader.clone(),
             clock: clock.clone(),
+            slots: self.ahead.slots(),
             raised: self.barrier.raised(),
             barrier: self.barrier.clone(),
         };
@@ -456,64 +464,8 @@ impl<T: Target> Coordinator<'_, T> {
             self.held += 1;
             return;
         }
-        self.fault.get_or_insert(RunFault {
-            code: "not-delivered".to_owned(),
-            message: format!("{}: not every batch was delivered: {}", self.place(), failure.message),
-            hint: Some(resume_hint(self.order.lease)),
-        });
-    }
-
-    /// Stops when a person wants no more refusals than this, one behind the other.
-    fn watch_refusals(&mut self, verdict: &Verdict) {
-        match verdict {
-            Verdict::Answered(Answers::AllAccepted) => self.refused_in_a_row = 0,
-            Verdict::Answered(Answers::Each(fates, _)) => {
-                for fate in fates {
-                    match fate {
-                        Fate::Accepted { .. } => self.refused_in_a_row = 0,
-                        Fate::Refused { .. } => self.refused_in_a_row += 1,
-                        Fate::Unanswered => {}
-                    }
-                }
-            }
-            Verdict::Split(refused, _) => self.refused_in_a_row += refused.len() as u64,
-            Verdict::NotTaken(_) | Verdict::Unknown(_) => {}
-        }
-        let count = self.refused_in_a_row;
-        if self.order.stop_after.is_some_and(|most| count >= most) && !self.stopping {
-            self.stop();
-            self.fault = Some(RunFault {
-                code: "stopped-after-refusals".to_owned(),
-                message: format!("{}: stopped after {count} refusals in a row", self.place()),
-                hint: Some(format!("the rest was not sent; {}", resume_hint(self.order.lease))),
-            });
-        }
-    }
-
-    fn stopped(&self, failure: &Failure) -> RunFault {
-        let what = match failure.kind {
-            FailureKind::Login => {
-                "check the secrets and `token_url` of the connection (`connections.toml`, `auth`), then "
-            }
-            FailureKind::LoginExpired | FailureKind::Status(401 | 403) => {
-                "check the token of the connection (`connections.toml`, `auth`), then "
-            }
-            FailureKind::Status(404 | 405) => "check `base_url`, `path` and `method`, then ",
-            FailureKind::Status(300..=399) => "put the final address into `base_url` or `path`, then ",
-            FailureKind::KeyReused => "find out at the target who sent under this key, and report it to us; then ",
-            _ => "look at what answers there and at `[target.response]`, then ",
-        };
-        let code = if failure.kind == FailureKind::KeyReused { "key-reused" } else { "stopped-by-target" };
-        RunFault {
-            code: code.to_owned(),
-            message: format!("{}: stopped, nothing more was sent: {}", self.place(), failure.message),
-            hint: Some(format!("{what}{}", resume_hint(self.order.lease))),
-        }
-    }
-
-    fn place(&self) -> String {
-        let name = shown_name(&self.order.file.name);
-        format!("{}: {name}: {}{}", self.order.job.name, self.order.connection.base_url, self.order.job.target.path)
+        let fault = self.not_delivered(failure);
+        self.fault.get_or_insert(fault);
     }
 }
 
@@ -526,10 +478,6 @@ fn verdict(known: Known, due: Option<DateTime<Utc>>) -> Verdict {
         Known::NotTaken => Verdict::NotTaken(due),
         Known::Unknown => Verdict::Unknown(due),
     }
-}
-
-fn resume_hint(lease: &RunLease) -> String {
-    format!("`nightferry resume {}` goes on at the first batch that is not accepted", lease.run)
 }
 
 fn later(at: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {

@@ -1,9 +1,10 @@
-//! One request under way: it waits for its place in the stream, reads its body as sealed, and comes back with what it came to.
+//! One request under way: it waits for its place in the stream and for a slot, reads its body as sealed, and comes back with what it came to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::domain::delivery::{AttemptOutcome, BatchOrigin, Failure, FailureKind, SealedBatch};
@@ -54,6 +55,7 @@ pub(super) struct Flight<T> {
     pub(super) target: Arc<T>,
     pub(super) reader: Arc<AnswerReader>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) slots: Arc<Semaphore>,
     pub(super) barrier: Barrier,
     /// `barrier.raised()` when it was admitted.
     pub(super) raised: u64,
@@ -62,12 +64,14 @@ pub(super) struct Flight<T> {
 impl<T: Target> Flight<T> {
     /// Sends the batch once.
     pub(super) async fn fly(self) -> Result<Landing, RunError> {
-        let Self { id, sealed, departure, has_key, origin, payload, target, reader, clock, barrier, raised } = self;
+        let Self { id, sealed, departure, has_key, origin, payload, target, reader, clock, slots, barrier, raised } =
+            self;
         if departure > Instant::now() {
             tokio::time::sleep_until(departure).await;
-            if barrier.raised() != raised {
-                return Ok(Landing { id, at: clock.now(), flown: Flown::HeldBack });
-            }
+        }
+        let _slot = slots.acquire_owned().await.map_err(|error| RunError::Internal(error.to_string()))?;
+        if barrier.raised() != raised {
+            return Ok(Landing { id, at: clock.now(), flown: Flown::HeldBack });
         }
         let body = payload.body(origin, &sealed)?;
         let key = has_key.then(|| sealed.key.clone());
@@ -94,12 +98,12 @@ impl<T: Target> Flight<T> {
 /// A sealed body never changes, so that this is no refusal of the records: RFC draft `idempotency-key-header` answers 422, Stripe
 /// 400 with an error type of its own, others 412.
 fn says_key_was_reused(reply: &Reply) -> bool {
-    let start = String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).to_ascii_lowercase();
-    match reply.status {
-        400 => start.contains("idempotency_error"),
-        412 | 422 => start.contains("idempotency"),
-        _ => false,
-    }
+    let word = match reply.status {
+        400 => "idempotency_error",
+        412 | 422 => "idempotency",
+        _ => return false,
+    };
+    String::from_utf8_lossy(&reply.body[..reply.body.len().min(2048)]).to_ascii_lowercase().contains(word)
 }
 
 fn failed(kind: FailureKind, message: &str) -> AttemptOutcome {

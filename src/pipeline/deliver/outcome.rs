@@ -9,6 +9,29 @@ use crate::pipeline::split::{Division, divide};
 use crate::ports::{Reply, SendError, Target};
 
 impl<T: Target> Coordinator<'_, T> {
+    /// Stops when a person wants no more refusals than this, one behind the other.
+    pub(super) fn watch_refusals(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Answered(Answers::AllAccepted) => self.refused_in_a_row = 0,
+            Verdict::Answered(Answers::Each(fates, _)) => {
+                for fate in fates {
+                    match fate {
+                        Fate::Accepted { .. } => self.refused_in_a_row = 0,
+                        Fate::Refused { .. } => self.refused_in_a_row += 1,
+                        Fate::Unanswered => {}
+                    }
+                }
+            }
+            Verdict::Split(refused, _) => self.refused_in_a_row += refused.len() as u64,
+            Verdict::NotTaken(_) | Verdict::Unknown(_) => {}
+        }
+        let count = self.refused_in_a_row;
+        if self.order.stop_after.is_some_and(|most| count >= most) && !self.stopping {
+            self.stop();
+            self.fault = Some(self.refused_too_often(count));
+        }
+    }
+
     /// What an operator sees of an answer that did not accept everything: what is odd about it, and how it begins.
     pub(super) fn remark(&self, id: BatchId, reply: &Result<Reply, SendError>, answered: &Answered) -> String {
         if answered.fates.iter().all(Fate::is_accepted) {
