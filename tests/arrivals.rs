@@ -4,10 +4,17 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use nightferry::adapters::folder::FolderRemote;
+use nightferry::domain::reject::RejectCode;
+use nightferry::pipeline::land::{self, LandFault, Landed};
+use nightferry::pipeline::remote_thread::RemoteThread;
+use nightferry::ports::{Remote, RemoteError, RemoteFile};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::{Source, Stage, ids};
@@ -344,4 +351,274 @@ fn f03_an_upload_that_paused_is_caught_by_its_checksum_of_any_kind() {
         stage.run().exits(0);
         assert_eq!(stage.delivered_ids(), ids(1, 3));
     }
+}
+
+#[test]
+fn f34_a_run_that_waits_beyond_its_deadline_is_late_until_it_is_balanced() {
+    let stage = Stage::new(Source::Folder);
+    stage.edit("project/jobs/orders.toml", "[source]", "[schedule]\nexpected_by = \"+1s\"\n\n[source]");
+    assert_eq!(stage.run_json().exits(7).json()["late"], false);
+    std::thread::sleep(Duration::from_millis(1200));
+    let shown = stage.nightferry(&["show", "orders@last", "--json"]).exits(0).json();
+    assert_eq!((&shown["state"], &shown["late"]), (&json!("waiting"), &json!(true)));
+    let listed = stage.nightferry(&["runs"]).exits(0).stdout;
+    assert!(listed.contains("waiting, late"), "{listed}");
+    stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+    assert_eq!(stage.run_json().exits(0).json()["late"], true, "it was balanced too late");
+
+    let next = stage.nightferry(&["run", "orders", "--date", "2026-11-24", "--json"]).exits(7).json();
+    assert_eq!(next["late"], false);
+    stage.deliver("orders_20261124.csv", Stage::rows(11, 3));
+    stage.nightferry(&["run", "orders", "--date", "2026-11-24"]).exits(0);
+    std::thread::sleep(Duration::from_millis(1200));
+    let shown = stage.nightferry(&["show", "orders@last", "--json"]).exits(0).json();
+    assert_eq!(shown["late"], false, "it was balanced in time");
+}
+
+/// A folder of this machine where something happens while a file is copied.
+struct Changing {
+    folder: FolderRemote,
+    /// Called once, before the first byte (`true`) and after the last (`false`).
+    happens: Box<dyn FnMut(bool) + Send>,
+}
+
+impl Remote for Changing {
+    fn list(&mut self, folder: &str) -> Result<Vec<RemoteFile>, RemoteError> {
+        self.folder.list(folder)
+    }
+
+    fn stat(&mut self, folder: &str, name: &[u8]) -> Result<Option<RemoteFile>, RemoteError> {
+        self.folder.stat(folder, name)
+    }
+
+    fn copy(
+        &mut self,
+        folder: &str,
+        name: &[u8],
+        start: u64,
+        sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<u64, RemoteError> {
+        (self.happens)(true);
+        let copied = self.folder.copy(folder, name, start, sink);
+        (self.happens)(false);
+        copied
+    }
+
+    fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError> {
+        self.folder.delete(folder, name)
+    }
+
+    fn rename(&mut self, folder: &str, name: &[u8], to: &str, new_name: &[u8]) -> Result<(), RemoteError> {
+        self.folder.rename(folder, name, to, new_name)
+    }
+
+    fn try_write(&mut self, folder: &str, name: &str) -> Result<(), RemoteError> {
+        self.folder.try_write(folder, name)
+    }
+
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    fn another(&mut self) -> Result<Box<dyn Remote>, RemoteError> {
+        self.folder.another()
+    }
+}
+
+/// Lands `a.csv` while `happens` does something to it; the names in our own folder afterwards.
+fn landing(happens: impl Fn(&Path, bool) + Send + 'static) -> (Result<Landed, LandFault>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, ours) = (folder.path().join("there"), folder.path().join("ours"));
+    fs::create_dir(&there).unwrap();
+    fs::create_dir(&ours).unwrap();
+    fs::write(there.join("a.csv"), Stage::rows(1, 100)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (root, target) = (there.clone(), ours.join("0.landed"));
+    let landed = runtime.block_on(async move {
+        let changing = Changing {
+            folder: FolderRemote::new(root),
+            happens: Box::new(move |before| happens(&there.join("a.csv"), before)),
+        };
+        let remote = RemoteThread::open("test", move || Ok(Box::new(changing) as Box<dyn Remote>)).await.unwrap();
+        let listed = remote.call(|remote| remote.list("/")).await.unwrap();
+        land::land(&remote, "/", &listed[0], &target, |_| {}).await
+    });
+    (landed, support::names(&ours))
+}
+
+#[track_caller]
+fn is_thrown_away(outcome: (Result<Landed, LandFault>, Vec<String>), message: &str) {
+    let Err(LandFault::File(fault)) = outcome.0 else { panic!("{:?}", outcome.0) };
+    assert_eq!(fault.code, RejectCode::ChangedWhileReading);
+    assert_eq!((fault.message.as_str(), outcome.1.len()), (message, 0), "nothing of it is kept");
+}
+
+const CHANGED: &str = "`a.csv` changed while it was read; the copy was thrown away and a later run takes it";
+
+#[test]
+fn f01_a_file_that_grows_while_it_is_copied_is_thrown_away() {
+    let append = |path: &Path| {
+        fs::File::options().append(true).open(path).unwrap().write_all(b"A-x,1,23.11.2026\n").unwrap();
+    };
+    is_thrown_away(
+        landing(move |path, before| {
+            if before {
+                append(path)
+            }
+        }),
+        CHANGED,
+    );
+    is_thrown_away(
+        landing(move |path, before| {
+            if !before {
+                append(path)
+            }
+        }),
+        CHANGED,
+    );
+}
+
+#[test]
+fn f02_a_file_that_is_replaced_while_it_is_copied_is_thrown_away() {
+    let replaced = landing(|path, before| {
+        if before {
+            // The same size, another time: what was listed is gone.
+            let other = path.with_extension("new");
+            fs::write(&other, Stage::rows(2, 100)).unwrap();
+            fs::File::options().write(true).open(&other).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            fs::rename(&other, path).unwrap();
+        }
+    });
+    is_thrown_away(replaced, CHANGED);
+}
+
+#[test]
+fn f04_a_file_that_vanishes_is_noted_and_nothing_is_claimed() {
+    let vanished = landing(|path, before| {
+        if !before {
+            fs::remove_file(path).unwrap();
+        }
+    });
+    assert!(matches!(vanished.0, Err(LandFault::Vanished)), "{:?}", vanished.0);
+    assert_eq!(vanished.1.len(), 0);
+
+    // In a whole run: it vanishes between two listings.
+    let stage = Stage::new(Source::Folder);
+    stage.edit("project/jobs/orders.toml", "\"at_once\"", "{ unchanged_for = \"400ms\" }");
+    stage.edit("project/jobs/orders.toml", "[target]", "if_none = \"succeed\"\n[target]");
+    stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+    let path = stage.remote().join("orders_20261123.csv");
+    let remover = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        fs::remove_file(path).unwrap();
+    });
+    let document = stage.run_json().exits(0).json();
+    remover.join().unwrap();
+    assert_eq!((&document["state"], names(&document).len()), (&json!("done"), 0));
+}
+
+#[test]
+fn f28_a_clean_up_that_fails_never_delivers_again_and_is_tried_alone_by_the_next_run() {
+    let stage = Stage::new(Source::Folder);
+    stage.edit("project/jobs/orders.toml", "[target]", "afterwards = { move_to = \"/done\" }\n[target]");
+    stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+    fs::create_dir(stage.remote().join("done")).unwrap();
+    fs::set_permissions(stage.remote(), fs::Permissions::from_mode(0o500)).unwrap();
+    let document = stage.run_where_modes_count().exits(0).json();
+    let file = &document["files"][0];
+    assert_eq!((&document["state"], &file["state"]), (&json!("done"), &json!("settled")), "accepted stays accepted");
+    let warning = file["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("it was delivered, but `afterwards` failed: ") && warning.contains("Permission denied")
+    );
+    assert_eq!(stage.target.log().len(), 1);
+
+    let again = stage.run_where_modes_count().exits(0).json();
+    assert_eq!(files(&again)[0].1, "passed_over");
+    fs::set_permissions(stage.remote(), fs::Permissions::from_mode(0o700)).unwrap();
+    stage.run().exits(0);
+    assert_eq!(support::names(&stage.remote()), ["done"]);
+    assert_eq!(support::names(&stage.remote().join("done")), ["orders_20261123.csv"]);
+    assert_eq!(stage.target.log().len(), 1, "it was never sent again");
+}
+
+#[test]
+fn f28_a_target_that_exists_a_folder_that_is_missing_and_another_volume_are_no_obstacle() {
+    let elsewhere = tempfile::Builder::new().prefix("nightferry-").tempdir_in("/dev/shm").unwrap();
+    let stage = Stage::new(Source::Folder);
+    let inbox = stage.remote();
+    let source = format!("kind = \"folder\"\nfolder     = \"{}\"", inbox.display());
+    stage.edit("project/jobs/orders.toml", "connection = \"partner\"\nfolder     = \"/\"", &source);
+    let done = elsewhere.path().join("a/b");
+    let rule = format!("afterwards = {{ move_to = \"{}\" }}\n[target]", done.display());
+    stage.edit("project/jobs/orders.toml", "[target]", &rule);
+    for first in [1, 11] {
+        stage.deliver("orders_20261123.csv", Stage::rows(first, 3));
+        let document = stage.run_json().exits(0).json();
+        assert_eq!(document["files"][0]["warnings"], json!([]), "{document}");
+    }
+    assert_eq!(support::names(&inbox), [""; 0]);
+    let moved = support::names(&done);
+    assert_eq!((moved.len(), moved[0].as_str()), (2, "orders_20261123.csv"));
+    assert!(moved[1].starts_with("orders_20261123.csv."), "{moved:?}");
+    assert_eq!(fs::read_to_string(done.join("orders_20261123.csv")).unwrap(), Stage::rows(1, 3));
+}
+
+#[test]
+fn a_done_file_goes_the_way_of_its_file() {
+    for (rule, left) in [("\"delete\"", vec![]), ("{ move_to = \"/done\" }", vec!["done"])] {
+        let stage = Stage::new(Source::Sftp);
+        let rule = rule.replace("/done", stage.remote().join("done").to_str().unwrap());
+        stage.edit("project/jobs/orders.toml", "\"at_once\"", "{ done_file = \"{file}.done\" }");
+        stage.edit("project/jobs/orders.toml", "[target]", &format!("afterwards = {rule}\n[target]"));
+        stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+        stage.deliver("orders_20261123.csv.done", "");
+        stage.run().exits(0);
+        assert_eq!(support::names(&stage.remote()), left);
+    }
+}
+
+/// Passes bytes on between a client and a server until `ends` is true; then what the server still says is lost.
+fn cutting_proxy(server: u16, ends: impl Fn() -> bool + Send + Sync + 'static) -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ends = std::sync::Arc::new(ends);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = std::net::TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let (mut up, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut up, &mut to_server));
+            let ends = ends.clone();
+            std::thread::spawn(move || {
+                let (mut client, mut server, mut buffer) = (client, server, [0; 1 << 16]);
+                while let Ok(count @ 1..) = server.read(&mut buffer) {
+                    if ends() || client.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(std::net::Shutdown::Both);
+                let _ = server.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn f29_a_delete_whose_answer_is_lost_is_done_all_the_same() {
+    let stage = Stage::new(Source::Sftp);
+    stage.edit("project/jobs/orders.toml", "[target]", "afterwards = \"delete\"\nif_none = \"succeed\"\n[target]");
+    stage.deliver("orders_20261123.csv", Stage::rows(1, 3));
+    let path = stage.remote().join("orders_20261123.csv");
+    let there = stage.sshd().port;
+    let proxy = cutting_proxy(there, move || !path.exists());
+    stage.edit("project/connections.toml", &format!("port = {there}"), &format!("port = {proxy}"));
+    let document = stage.run_json().exits(0).json();
+    assert_eq!((&document["state"], &document["files"][0]["state"]), (&json!("done"), &json!("settled")));
+    assert_eq!(support::names(&stage.remote()), [""; 0], "it was deleted");
+
+    stage.edit("project/connections.toml", &format!("port = {proxy}"), &format!("port = {there}"));
+    let again = stage.run_json().exits(0).json();
+    assert_eq!((&again["state"], names(&again).len()), (&json!("done"), 0));
+    assert_eq!(stage.target.log().len(), 1);
 }

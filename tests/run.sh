@@ -59,6 +59,12 @@ if ! "$venv/bin/python3" -c 'import asyncssh' 2>/dev/null; then
   "$venv/bin/pip" install -q 'asyncssh>=2.14'
 fi
 
+if ! command -v xz >/dev/null; then
+  command -v apt-get >/dev/null || die "there is no xz, and no apt-get to install it with; install xz and run this again"
+  say "installing xz-utils (xz is missing)"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xz-utils >/dev/null
+fi
+
 # An sshd that root starts insists on its privilege separation folder.
 if [ "$(id -u)" -eq 0 ] && [ ! -d /run/sshd ]; then
   say "making /run/sshd"

@@ -42,6 +42,30 @@ fn remote_file(name: Vec<u8>, metadata: &Metadata) -> RemoteFile {
     RemoteFile { name, size: Some(metadata.len()), mtime: Some(metadata.mtime()) }
 }
 
+/// Moves a file, never over another one.
+fn move_aside(from: &Path, target: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, target, RenameFlags::NOREPLACE) {
+        // A file system that cannot promise it; a link is refused where something is there already, too.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, target)?;
+            fs::remove_file(from)
+        }
+        moved => Ok(moved?),
+    }
+}
+
+/// Copies a file to another volume, under its name only when it is whole. A repeat begins the copy again.
+fn copy_aside(from: &Path, target: &Path) -> std::io::Result<()> {
+    let part = target.with_file_name(".nightferry.part");
+    let (mut input, mut output) = (File::open(from)?, File::create(&part)?);
+    std::io::copy(&mut input, &mut output)?;
+    output.set_modified(input.metadata()?.modified()?)?;
+    output.sync_all()?;
+    move_aside(&part, target)
+}
+
 impl Remote for FolderRemote {
     fn list(&mut self, folder: &str) -> Result<Vec<RemoteFile>, RemoteError> {
         let path = self.folder(folder);
@@ -107,10 +131,12 @@ impl Remote for FolderRemote {
         let (from, folder) = (self.path(folder, name), self.folder(to));
         fs::create_dir_all(&folder).map_err(|error| refused(&folder, &error))?;
         let target = folder.join(OsStr::from_bytes(new_name));
-        // A link is refused where something is there already; a rename would overwrite it.
-        match fs::hard_link(&from, &target) {
-            Ok(()) => fs::remove_file(&from).map_err(|error| refused(&from, &error)),
-            Err(error) => Err(refused(&target, &error)),
+        match move_aside(&from, &target) {
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                copy_aside(&from, &target).map_err(|error| refused(&target, &error))?;
+                fs::remove_file(&from).map_err(|error| refused(&from, &error))
+            }
+            moved => moved.map_err(|error| refused(&target, &error)),
         }
     }
 

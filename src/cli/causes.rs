@@ -7,7 +7,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::context::Context;
-use super::given::landed;
+use super::given::{ENOUGH_FOR_A_HEADER, landed};
 use crate::config::catalogue;
 use crate::config::places::Places;
 use crate::config::project::{LoadedJob, load_job};
@@ -130,7 +130,8 @@ impl Collector<'_> {
             .or_insert_with_key(|name| load_job(project, name).ok())
             .as_ref();
         let header = loaded.and_then(|loaded| {
-            let open = landed(&self.context.data, &file)?;
+            let wrapping = || loaded.job.wrapping.clone();
+            let open = landed(&self.context.data, self.ledger, &file, wrapping, ENOUGH_FOR_A_HEADER)?;
             seen::header(open, "", "", &loaded.mapping).ok().flatten()
         });
         self.sheets.insert(at, Sheet { job: file.job, columns: header.map(|header| header.columns) });

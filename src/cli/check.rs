@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::Common;
 use super::context::{data_folder, print, print_json, print_problems, root, tell};
 use super::exit::{Exit, Failure};
-use super::given::last_accepted;
+use super::given::{ENOUGH_FOR_A_HEADER, last_accepted};
 use crate::config::columns::SeenFile;
 use crate::config::diagnostic::Problems;
 use crate::config::fix::mend;
@@ -161,7 +161,7 @@ impl Known {
     }
 
     fn header(&self, mapping: &str, spec: &MappingSpec) -> Option<SeenFile> {
-        let given = last_accepted(&self.project, &self.data, &self.ledger, mapping).ok()??;
+        let given = last_accepted(&self.project, &self.data, &self.ledger, mapping, ENOUGH_FOR_A_HEADER).ok()??;
         seen::header(given.again().ok()?, &given.name, "the last accepted file", spec).ok()?
     }
 }

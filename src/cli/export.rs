@@ -8,7 +8,9 @@ use std::path::Path;
 use super::Common;
 use super::context::{Context, ledger_failure, mapping, tell};
 use super::exit::{Exit, Failure};
+use super::given::landed;
 use crate::config::project::load_job;
+use crate::domain::name::RunId;
 use crate::format::encoding::Encoding;
 use crate::ledger::Ledger;
 use crate::ledger::reject::RejectFilter;
@@ -55,7 +57,7 @@ pub fn execute(
             .hint("add `--show-personal-data REASON`; the reason is written down"));
     }
     let input = input_of(context, &first, common)?;
-    let heads = files.iter().map(|(run, ordinal, head)| head_of(context, run, *ordinal, *head));
+    let heads = files.iter().map(|(run, ordinal, head)| head_of(context, ledger, run, *ordinal, *head));
     let heads = heads.collect::<Result<Vec<_>, _>>()?;
     if heads.windows(2).any(|pair| pair.first() != pair.last()) {
         let message = "the open rejects come from files with different headers";
@@ -97,13 +99,19 @@ fn input_of(context: &Context, reject: &RejectRow, common: &Common) -> Result<In
 }
 
 /// What stands before the rows of a landed file.
-fn head_of(context: &Context, run: &str, ordinal: u32, head: Option<u64>) -> Result<Vec<u8>, Failure> {
-    let path = context.data.join("files").join(run).join(format!("{ordinal}.landed"));
-    let gone = |error: std::io::Error| {
-        Failure::new(Exit::FAILED, "file", format!("the file as it came cannot be read: {}: {error}", path.display()))
+fn head_of(context: &Context, ledger: &Ledger, run: &str, ordinal: u32, head: Option<u64>) -> Result<Vec<u8>, Failure> {
+    let gone = |reason: String| {
+        let message = format!("file {ordinal} of run {run} cannot be read as it came: {reason}");
+        Failure::new(Exit::FAILED, "file", message)
     };
+    let files = ledger.files(&RunId::new(run)).map_err(|error| ledger_failure(&error))?;
+    let file = files.into_iter().find(|file| file.ordinal == ordinal).ok_or_else(|| gone("no such file".to_owned()))?;
+    let wrapping = || load_job(&context.project, file.job.as_str()).ok().and_then(|loaded| loaded.job.wrapping);
+    let most = head.unwrap_or(0);
+    let open = landed(&context.data, ledger, &file, wrapping, most);
+    let open = open.ok_or_else(|| gone("it is no longer in the data folder".to_owned()))?;
     let mut bytes = Vec::new();
-    File::open(&path).map_err(gone)?.take(head.unwrap_or(0)).read_to_end(&mut bytes).map_err(gone)?;
+    open.take(most).read_to_end(&mut bytes).map_err(|error| gone(error.to_string()))?;
     Ok(bytes)
 }
 

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use super::context::{Context, ledger_failure};
 use super::exit::{Exit, Failure};
-use crate::config::project::{LoadedMapping, Project};
+use crate::config::project::{LoadedMapping, Project, load_job};
 use crate::domain::file::shown_name;
 use crate::domain::name::JobName;
+use crate::domain::wrapping::Wrapping;
 use crate::ledger::Ledger;
 use crate::ledger::row::FileRow;
+use crate::pipeline::mapped::Artifacts;
+use crate::pipeline::unwrap::{self, Unwrap};
 
 /// A file to look at.
 pub struct Given {
@@ -54,26 +57,49 @@ pub fn given(context: &Context, mapping: &LoadedMapping, path: Option<&Path>) ->
 /// The last file that a job with this mapping settled, as it was landed.
 fn last(context: &Context, mapping: &LoadedMapping) -> Result<Option<Given>, Failure> {
     let Some(ledger) = context.ledger_to_read()? else { return Ok(None) };
-    last_accepted(&context.project, &context.data, &ledger, &mapping.name)
+    last_accepted(&context.project, &context.data, &ledger, &mapping.name, u64::MAX)
 }
 
+/// So much of a wrapped file is taken out to see its header.
+pub const ENOUGH_FOR_A_HEADER: u64 = 4 << 20;
+
 /// The newest file that a job with a mapping settled and of which the landed copy is still there.
-pub fn last_accepted(project: &Project, data: &Path, ledger: &Ledger, mapping: &str) -> Result<Option<Given>, Failure> {
+/// Of a file that came wrapped no more than `most` bytes are taken out.
+pub fn last_accepted(
+    project: &Project,
+    data: &Path,
+    ledger: &Ledger,
+    mapping: &str,
+    most: u64,
+) -> Result<Option<Given>, Failure> {
     let mut newest = None;
     for job in project.jobs_with(mapping) {
-        let found = ledger.last_settled(&JobName::new(job)).map_err(|error| ledger_failure(&error))?;
+        let found = ledger.last_settled(&JobName::new(job.as_str())).map_err(|error| ledger_failure(&error))?;
         let Some(file) = found else { continue };
         if newest.as_ref().is_some_and(|(id, _)| *id > file.id) {
             continue;
         }
-        if let Some(open) = landed(data, &file) {
+        let wrapping = || load_job(project, &job).ok().and_then(|loaded| loaded.job.wrapping);
+        if let Some(open) = landed(data, ledger, &file, wrapping, most) {
             newest = Some((file.id, Given { file: open, name: shown_name(&file.name) }));
         }
     }
     Ok(newest.map(|(_, given)| given))
 }
 
-/// The landed copy of a file, while it is kept.
-pub fn landed(data: &Path, file: &FileRow) -> Option<File> {
-    File::open(data.join("files").join(file.run.as_str()).join(format!("{}.landed", file.ordinal))).ok()
+/// The rows of a landed file, while it is kept; what came wrapped is unwrapped as `wrapping` says, `most` bytes of it.
+pub fn landed(
+    data: &Path,
+    ledger: &Ledger,
+    file: &FileRow,
+    wrapping: impl FnOnce() -> Option<Wrapping>,
+    most: u64,
+) -> Option<File> {
+    let path = Artifacts::new(&data.join("files").join(file.run.as_str()), file.ordinal).landed;
+    if file.unwrapped.is_none() {
+        return File::open(path).ok();
+    }
+    let (run, wrapping) = (ledger.run(&file.run).ok()??, wrapping()?);
+    let rule = Unwrap { wrapping: &wrapping, date: run.business_date, workbook: true, by_hand: true };
+    unwrap::opened(&path, Some(rule), most).ok()?.ok()
 }

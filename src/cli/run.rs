@@ -115,6 +115,7 @@ pub fn order(prepared: &Prepared, date: NaiveDate, file: Option<PathBuf>) -> Res
         mapping: prepared.loaded.mapping.clone(),
         pinned: prepared.loaded.pinned.clone(),
         business_date: date,
+        expected_by: prepared.loaded.timetable.due_by(SystemClock.now()),
         file,
         patience: None,
         data: prepared.context.data.clone(),
@@ -276,7 +277,7 @@ fn print_run(
     if ending.json {
         let files = ledger.files(id).map_err(|error| ledger_failure(&error))?;
         let measures = ledger.run_measures(&row.id).map_err(|error| ledger_failure(&error))?;
-        print_json(&RunDocument::of(&row, &files, &summed(measures)))?;
+        print_json(&RunDocument::of(&row, &files, &summed(measures)).at(&row, SystemClock.now()))?;
     } else {
         print(&reconcile::text(&prepared.context, ledger, &row)?);
     }

@@ -6,9 +6,11 @@ use serde_json::json;
 use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
+use crate::adapters::clock::SystemClock;
 use crate::domain::name::JobName;
 use crate::ledger::Ledger;
 use crate::ledger::row::RunRow;
+use crate::ports::Clock as _;
 use crate::report::document::{Records, Rows, instant, totals};
 use crate::report::text::grouped;
 
@@ -49,7 +51,7 @@ fn as_json(ledger: &Ledger, row: &RunRow) -> Result<serde_json::Value, Failure> 
     let (rows, records) = totals(&ledger.files(&row.id).map_err(|error| ledger_failure(&error))?);
     Ok(json!({
         "run": row.id.as_str(), "job": row.job.as_str(), "business_date": row.business_date, "state": row.state.word(),
-        "late": false, "started_at": instant(row.started_at), "finished_at": row.finished_at.map(instant),
+        "late": row.is_late(SystemClock.now()), "started_at": instant(row.started_at), "finished_at": row.finished_at.map(instant),
         "rows": Rows::from(rows), "records": Records::from(records),
     }))
 }
@@ -64,7 +66,7 @@ fn table(ledger: &Ledger, runs: &[RunRow]) -> Result<String, Failure> {
             run.id.as_str().to_owned(),
             run.job.to_string(),
             run.business_date.to_string(),
-            run.state.to_string(),
+            state(run),
             instant(run.started_at),
             grouped(rows.read),
             grouped(rows.rejected),
@@ -77,4 +79,9 @@ fn table(ledger: &Ledger, runs: &[RunRow]) -> Result<String, Failure> {
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     Ok(lines.join("\n") + "\n")
+}
+
+/// The state, and whether it is late.
+fn state(run: &RunRow) -> String {
+    if run.is_late(SystemClock.now()) { format!("{}, late", run.state) } else { run.state.to_string() }
 }

@@ -4,9 +4,11 @@ use super::Common;
 use super::context::{Context, ledger_failure, print, print_json};
 use super::exit::{Exit, Failure};
 use super::reconcile;
+use crate::adapters::clock::SystemClock;
 use crate::domain::file::shown_name;
 use crate::domain::name::RunId;
 use crate::ledger::Ledger;
+use crate::ports::Clock as _;
 use crate::report::document::{RunDocument, instant, summed};
 
 /// Arguments.
@@ -32,7 +34,7 @@ pub fn execute(args: &Args, common: &Common) -> Result<Exit, Failure> {
     let files = ledger.files(&run.id).map_err(|error| ledger_failure(&error))?;
     if args.json {
         let measures = ledger.run_measures(&run.id).map_err(|error| ledger_failure(&error))?;
-        print_json(&RunDocument::of(&run, &files, &summed(measures)))?;
+        print_json(&RunDocument::of(&run, &files, &summed(measures)).at(&run, SystemClock.now()))?;
         return Ok(Exit::DONE);
     }
     print(&reconcile::text(&context, &ledger, &run)?);

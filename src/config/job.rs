@@ -9,6 +9,7 @@ use super::schedule::{self, ReadSchedule};
 use super::source;
 use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
+use super::wrapping;
 use crate::domain::job::{
     BatchRule, Idempotency, Job, MatchBy, OkWhen, OnUnanswered, PlaybookEntry, ResponseRule, Results, RetryOn,
     RetryRule, Target,
@@ -44,6 +45,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
     };
     let source_table = root.required("source").and_then(|value| value.table("source"));
     let (source, source_place) = source_table.map(source::read).unwrap_or_default();
+    let wrapping = root.table("format").and_then(wrapping::read);
     let target_table = root.required("target").and_then(|value| value.table("target"));
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
     let (reconcile, measures) = reconcile::read(&root);
@@ -56,6 +58,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
             enabled,
             mapping: MappingName::new(mapping.as_ref()?.value.clone()),
             source: source?,
+            wrapping,
             target: target?,
             reconcile: reconcile.rule.clone(),
             measures: measures.iter().map(|read| read.measure.clone()).collect(),

@@ -34,7 +34,7 @@ const NOT_ACTED_ON: &[&str] = &[
 
 const CHANGES_WHAT_IS_SENT: &[&str] = &[
     // jobs
-    "format",
+    "format.decrypt",
     "reconcile.ask_target",
     "target.acknowledgement",
     "source.kind",

@@ -36,3 +36,4 @@ mod template;
 mod tree;
 pub mod unit;
 pub mod words;
+mod wrapping;

@@ -7,6 +7,7 @@ use super::name::{ConnectionName, JobName, MappingName};
 use super::pace::Rate;
 use super::run::words;
 use super::source::Source;
+use super::wrapping::Wrapping;
 
 /// The definition of one job.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Job {
     pub mapping: MappingName,
     /// Where files come from.
     pub source: Source,
+    /// How they are wrapped.
+    pub wrapping: Option<Wrapping>,
     /// Where records go.
     pub target: Target,
     /// What must add up, and who says that it does.

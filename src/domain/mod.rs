@@ -13,3 +13,4 @@ pub mod reference;
 pub mod reject;
 pub mod run;
 pub mod source;
+pub mod wrapping;

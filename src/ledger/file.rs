@@ -15,9 +15,10 @@ use crate::domain::name::{JobName, RunId, Sha256Hex};
 use crate::domain::reconcile::Imbalance;
 use crate::domain::reject::{FileFault, Reject, RejectCode};
 
-const SELECT_FILE: &str = "SELECT id, run, job, ordinal, folder, name, size, mtime, sha256, pass, state, reason,
+const SELECT_FILE: &str = "SELECT id, run, job, ordinal, folder, name, coalesce(wrapped_size, size), mtime, sha256, pass, state, reason,
     bytes_preamble, bytes_header, bytes_rows, bytes_blank, bytes_trailer, rows_read, rows_skipped, rows_rejected, rows_used,
-    made, accepted, refused, unanswered, pending, disposed, warnings, controls, released FROM file ";
+    made, accepted, refused, unanswered, pending, disposed, warnings, controls, released,
+    CASE WHEN wrapped_size IS NOT NULL THEN size END FROM file ";
 
 type Rejects<'a> = &'a mut dyn Iterator<Item = std::io::Result<Reject>>;
 
@@ -144,6 +145,7 @@ impl Ledger {
         let nothing = Mapped {
             rows: RowCounts::default(),
             bytes: None,
+            unwrapped: None,
             made: 0,
             warnings: Vec::new(),
             controls: Vec::new(),
@@ -261,7 +263,9 @@ fn write_counts(
         &format!(
             "UPDATE file SET state = ?2, reason = ?3, bytes_preamble = ?4, bytes_header = ?5, bytes_rows = ?6, bytes_blank = ?7,
                 bytes_trailer = ?8, rows_read = ?9, rows_skipped = ?10, rows_rejected = ?11, rows_used = ?12, made = ?13,
-                pending = ?13, warnings = ?14, controls = ?15 WHERE id = ?1 AND state IN ({from})"
+                pending = ?13, warnings = ?14, controls = ?15,
+                wrapped_size = CASE WHEN ?16 IS NOT NULL THEN coalesce(wrapped_size, size) END,
+                size = coalesce(?16, wrapped_size, size) WHERE id = ?1 AND state IN ({from})"
         ),
         params![
             file.0,
@@ -279,6 +283,7 @@ fn write_counts(
             mapped.made as i64,
             warnings_text(&mapped.warnings),
             controls_text(&mapped.controls),
+            mapped.unwrapped.map(stored_size),
         ],
     )
 }
@@ -362,6 +367,7 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
         warnings: word(row.get(27)?, |text| serde_json::from_str(text).ok())?,
         controls: word(row.get(28)?, controls_of)?,
         released: row.get(29)?,
+        unwrapped: row.get::<_, Option<i64>>(30)?.map(|size| size as u64),
     })
 }
 

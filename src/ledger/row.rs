@@ -72,8 +72,19 @@ pub struct RunRow {
     pub batches: u64,
     /// Attempts over all files.
     pub attempts: u64,
+    /// When it should be balanced at the latest.
+    pub expected_by: Option<DateTime<Utc>>,
     /// True while another living process holds it.
     pub held_by_living_process: bool,
+}
+
+impl RunRow {
+    /// Not balanced by its deadline, whatever the reason.
+    pub fn is_late(&self, now: DateTime<Utc>) -> bool {
+        let balanced = matches!(self.state, RunState::Done | RunState::DoneWithRejects | RunState::Skipped);
+        let until = if balanced { self.finished_at.unwrap_or(now) } else { now };
+        self.expected_by.is_some_and(|deadline| until > deadline)
+    }
 }
 
 /// Id of a file row.
@@ -99,8 +110,10 @@ pub struct FileRow {
     pub folder: String,
     /// Remote name, byte-exact.
     pub name: Vec<u8>,
-    /// Size in bytes: announced until landed, then counted.
+    /// Size in bytes as it came: announced until landed, then counted.
     pub size: u64,
+    /// Size of what was in it, in bytes; `None` until mapped, and when it did not come wrapped.
+    pub unwrapped: Option<u64>,
     /// Remote modification time in Unix seconds.
     pub mtime: Option<i64>,
     /// Of the file as it came; `None` until landed.
@@ -147,6 +160,8 @@ pub struct Mapped {
     pub rows: RowCounts,
     /// Law 3.
     pub bytes: Option<ByteCounts>,
+    /// Size of what was in it, in bytes, when it came wrapped.
+    pub unwrapped: Option<u64>,
     /// Records made; 0 when the file failed.
     pub made: u64,
     /// Warnings.

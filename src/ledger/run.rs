@@ -15,7 +15,8 @@ const SELECT_RUN: &str =
     "SELECT id, job, business_date, number, \"trigger\", state, mapping_version, pinned, started_at,
     finished_at, error_code, error_message, error_hint, owner,
     (SELECT CAST(coalesce(sum(batches), 0) AS BIGINT) FROM file WHERE file.run = run.id),
-    (SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) FROM file WHERE file.run = run.id) FROM run ";
+    (SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) FROM file WHERE file.run = run.id),
+    expected_by FROM run ";
 
 /// A run that a later `run` goes on with: interrupted, waiting, or failed with a file that is neither settled nor failed.
 pub(super) const UNFINISHED: &str =
@@ -239,6 +240,7 @@ impl Ledger {
             error,
             batches: row.get::<_, i64>(14)? as u64,
             attempts: row.get::<_, i64>(15)? as u64,
+            expected_by: row.get::<_, Option<i64>>(16)?.map(from_ms),
             held_by_living_process: owner.is_some_and(|owner| is_alive(&self.data, &owner)),
         })
     }

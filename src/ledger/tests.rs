@@ -100,6 +100,7 @@ fn mapped(made: u64, rejected: u64) -> Mapped {
     Mapped {
         rows: RowCounts { read: made + rejected, skipped: 0, rejected, used: made },
         bytes: Some(ByteCounts { preamble: 0, header: 10, rows: 90, blank: 0, trailer: 0 }),
+        unwrapped: None,
         made,
         warnings: vec!["a warning".into()],
         controls: Vec::new(),
@@ -348,6 +349,7 @@ fn a_failed_file_keeps_its_rejects_and_its_own_fault() {
     let counted = Mapped {
         rows: RowCounts { read: 5, skipped: 1, rejected: 4, used: 0 },
         bytes: None,
+        unwrapped: None,
         made: 0,
         warnings: Vec::new(),
         controls: Vec::new(),

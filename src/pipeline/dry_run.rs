@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::collect::{self, Memory};
+use super::collect::{self, Memory, checksum};
 use super::land::{self, LandFault};
 use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::measuring::lines;
 use super::search::judge;
+use super::unwrap::{self, Unwrap};
 use super::{OpenRemote, Order, Place, Progress, RunError, Step, gate, open_remote};
 use crate::domain::control::Previous;
 use crate::domain::file::{FileState, RecordCounts, RowCounts, shown_name};
@@ -18,8 +19,10 @@ use crate::domain::name::RunId;
 use crate::domain::reconcile::worse;
 use crate::domain::reject::{FileFault, Reject};
 use crate::domain::run::{RunState, Trigger};
+use crate::domain::source::ReadyRule;
 use crate::ledger::row::{FileId, FileRow, RunFault, RunRow};
 use crate::mapping::gauge::Gauge;
+use crate::mapping::spec::Format;
 use crate::mapping::{self, Facts};
 use crate::ports::RemoteFile;
 
@@ -113,7 +116,12 @@ pub async fn run(
         let artifacts = Artifacts::new(&scratch.0, ordinal);
         let (bar, shown, total) = (progress.clone(), shown_name(&file.name), file.size);
         let tell = move |done| bar.step(Step::Landing { name: shown.clone(), done, total });
-        let landed = land::land(&remote, &folder, file, &artifacts.landed, tell).await;
+        let mut landed = land::land(&remote, &folder, file, &artifacts.landed, tell).await;
+        if let (Ok(_), ReadyRule::Checksum(template, kind), None) = (&landed, &order.job.source.ready, &order.file) {
+            let rule = (template, *kind, order.business_date);
+            let compared = checksum::verify(&remote, &folder, &file.name, rule, &artifacts.landed).await?;
+            landed = compared.map_err(LandFault::File).and(landed);
+        }
         tried.add(order, file, &folder, ordinal, landed, &artifacts, &progress)?;
     }
     tried.close();
@@ -135,6 +143,7 @@ fn empty_run(order: &Order, now: DateTime<Utc>) -> RunRow {
         error: None,
         batches: 0,
         attempts: 0,
+        expected_by: None,
         held_by_living_process: false,
     }
 }
@@ -160,6 +169,7 @@ impl DryRun {
             name: file.name.clone(),
             size: file.size.unwrap_or(0),
             mtime: file.mtime,
+            unwrapped: None,
             sha256: None,
             pass: 0,
             state: FileState::Found,
@@ -193,10 +203,23 @@ impl DryRun {
         progress: &Arc<dyn Progress>,
     ) -> Result<(), RunError> {
         let facts = Facts { file_name: shown_name(&row.name), run: String::new(), business_date: order.business_date };
-        let total = row.size;
+        let workbook = order.mapping.input.format == Format::Xlsx;
+        let (rule, by_hand) = (order.job.wrapping.as_ref(), order.file.is_some());
+        let rule = rule.map(|wrapping| Unwrap { wrapping, date: order.business_date, workbook, by_hand });
+        let content = tokio::task::block_in_place(|| unwrap::content(artifacts, rule)).map_err(RunError::Spool)?;
+        let content = match content {
+            Ok(content) => content,
+            Err(fault) => {
+                self.fail(row, &fault);
+                return Ok(());
+            }
+        };
+        let total = content.metadata().map_err(RunError::Spool)?.len();
+        row.unwrapped = (content != artifacts.landed).then_some(total);
         let tell = |done| progress.step(Step::Mapping { done, total });
         let gauge = Gauge::new(&order.job.measures, &order.mapping);
         let map_order = MapOrder {
+            content: &content,
             spec: &order.mapping,
             facts: &facts,
             batch: &order.job.target.batch,

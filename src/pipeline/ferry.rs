@@ -8,7 +8,7 @@ pub(super) use replay::try_replay;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::mapped::{Artifacts, MapOrder, map_file, read_batches, read_rejects};
 use super::measuring::{KeptMeasure, Measuring, new_measures, whole_amounts};
 use super::payload::Payload;
 use super::remote_thread::RemoteThread;
+use super::unwrap::{self, Unwrap};
 use super::{Order, Ports, RunError, Step, gate};
 use crate::config::project::Pinned;
 use crate::domain::delivery::SealedBatch;
@@ -39,7 +40,7 @@ use crate::ledger::row::{BatchId, FileMeasure, FileRow, Mapped, RunFault, RunLea
 use crate::ledger::state::States;
 use crate::mapping::envelope::Envelope;
 use crate::mapping::gauge::Gauge;
-use crate::mapping::spec::MappingSpec;
+use crate::mapping::spec::{Format, MappingSpec};
 use crate::mapping::{self, Facts};
 use crate::ports::Target;
 
@@ -230,12 +231,29 @@ impl<'a, T: Target> Ferry<'a, T> {
         }
     }
 
-    fn convert(&self, file: &FileRow, artifacts: &Artifacts) -> Result<Converted, RunError> {
+    /// What rows are read from: the landed file, or what was in it.
+    fn content(&self, file: &FileRow, artifacts: &Artifacts) -> Result<Result<PathBuf, FileFault>, RunError> {
+        let workbook = self.spec.input.format == Format::Xlsx;
+        let (date, by_hand) = (self.business_date(), arrive::is_by_hand(file));
+        let wrapping = self.order.job.wrapping.as_ref();
+        let rule = wrapping.map(|wrapping| Unwrap { wrapping, date, workbook, by_hand });
+        tokio::task::block_in_place(|| unwrap::content(artifacts, rule)).map_err(RunError::Spool)
+    }
+
+    /// The same of a file that was mapped before, and so could be unwrapped.
+    fn content_again(&self, file: &FileRow, artifacts: &Artifacts) -> Result<PathBuf, RunError> {
+        let changed = |fault: FileFault| RunError::Internal(format!("what was unwrapped before: {}", fault.message));
+        self.content(file, artifacts)?.map_err(changed)
+    }
+
+    fn convert(&self, file: &FileRow, artifacts: &Artifacts, content: &Path) -> Result<Converted, RunError> {
         let facts = self.facts(file);
-        let (progress, total) = (self.ports.progress.clone(), file.size);
+        let total = content.metadata().map_or(file.size, |content| content.len());
+        let progress = self.ports.progress.clone();
         let tell = move |done| progress.step(Step::Mapping { done, total });
         let previous = self.ledger.previous(&self.order.job.name)?;
         let order = MapOrder {
+            content,
             spec: &self.spec,
             facts: &facts,
             batch: &self.batch,
@@ -251,14 +269,18 @@ impl<'a, T: Target> Ferry<'a, T> {
     /// Maps, passes the gate and seals; nothing has been sent before the last line. A repeat makes the same batches.
     fn map_and_seal(&mut self, file: &FileRow) -> Result<(), RunError> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
-        let mut converted = self.convert(file, &artifacts)?;
+        let content = match self.content(file, &artifacts)? {
+            Ok(content) => content,
+            Err(fault) => return self.fail(file, &fault, None),
+        };
+        let mut converted = self.convert(file, &artifacts, &content)?;
         let fault = converted.fault.clone().or_else(|| gate::check(&converted, &self.spec.limits));
         if let Some(fault) = fault {
             return self.fail(file, &fault, Some((converted, &artifacts)));
         }
         let held = self.why_held(file, &converted)?;
         let slots = std::mem::take(&mut converted.measures);
-        let mut mapped = counted(converted);
+        let mut mapped = self.counted(converted, &artifacts)?;
         mapped.measures = new_measures(&self.measures, &slots);
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
         self.ledger.mapped(self.lease, file.id, &mapped, &mut rejects)?;
@@ -269,6 +291,18 @@ impl<'a, T: Target> Ferry<'a, T> {
         self.seal(file, &artifacts)?;
         let _ = std::fs::remove_file(&artifacts.rejects);
         Ok(())
+    }
+
+    /// What the ledger keeps of a file that was read to its end.
+    fn counted(&self, converted: Converted, artifacts: &Artifacts) -> Result<Mapped, RunError> {
+        let unwrapped = match artifacts.plain.metadata() {
+            Ok(plain) => Some(plain.len()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(RunError::Spool(error)),
+        };
+        let Converted { rows, bytes, made, warnings, controls, further_faults, .. } = converted;
+        let measures = Vec::new();
+        Ok(Mapped { rows, bytes, unwrapped, made, warnings, controls, measures, further_faults })
     }
 
     /// Why a person has to look before anything of the file is sent.
@@ -320,7 +354,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         let Some((converted, artifacts)) = converted else {
             return Ok(self.ledger.fail_file(self.lease, file.id, fault, None, &mut std::iter::empty())?);
         };
-        let mut mapped = counted(converted);
+        let mut mapped = self.counted(converted, artifacts)?;
         (mapped.rows.rejected, mapped.rows.used) = (mapped.rows.read - mapped.rows.skipped, 0);
         mapped.made = 0;
         let mut rejects = read_rejects(&artifacts.rejects).map_err(RunError::Spool)?;
@@ -377,7 +411,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         if [&artifacts.spool, &artifacts.index, &artifacts.lengths].iter().all(|path| path.exists()) {
             return Ok(());
         }
-        self.convert(file, artifacts)?;
+        self.convert(file, artifacts, &self.content_again(file, artifacts)?)?;
         self.seal(file, artifacts)?;
         // What the mapping rejected is in the ledger since the first time.
         let _ = std::fs::remove_file(&artifacts.rejects);
@@ -388,7 +422,8 @@ impl<'a, T: Target> Ferry<'a, T> {
         let now = &self.order.job.target.batch;
         let envelopes =
             [Envelope::new(&self.batch, self.spec.output.format), Envelope::new(now, self.order.mapping.output.format)];
-        Payload::open(artifacts, first, envelopes, self.measuring(file)?).map_err(RunError::Spool)
+        let content = self.content_again(file, artifacts)?;
+        Payload::open(artifacts, &content, first, envelopes, self.measuring(file)?).map_err(RunError::Spool)
     }
 
     fn settle(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
@@ -426,12 +461,6 @@ fn begun_with(run: &RunRow) -> Result<(MappingSpec, BatchRule, Vec<Measure>), Ru
     let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
     let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
     Ok((spec, batch, kept.measures.into_iter().map(Measure::from).collect()))
-}
-
-/// What the ledger keeps of a file that was read to its end.
-fn counted(converted: Converted) -> Mapped {
-    let Converted { rows, bytes, made, warnings, controls, further_faults, .. } = converted;
-    Mapped { rows, bytes, made, warnings, controls, measures: Vec::new(), further_faults }
 }
 
 fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch, measures: &[FileMeasure]) -> SealedBatch {

@@ -27,6 +27,8 @@ use crate::mapping::spec::MappingSpec;
 pub struct Artifacts {
     /// The file as it came.
     pub landed: PathBuf,
+    /// What was in it, when it came wrapped; made again from the file as it came when it is needed.
+    pub plain: PathBuf,
     /// Batch bodies, back to back.
     pub spool: PathBuf,
     /// One fixed-size entry for each record: where its row is.
@@ -49,6 +51,7 @@ impl Artifacts {
         let named = |extension: &str| folder.join(format!("{ordinal}.{extension}"));
         Self {
             landed: named("landed"),
+            plain: named("plain"),
             spool: named("spool"),
             index: named("index"),
             lengths: named("lengths"),
@@ -61,7 +64,8 @@ impl Artifacts {
 
     /// Removes what is not needed once every record has its final fate; the landed file stays for replay and audit.
     pub fn remove_payload(&self) {
-        Self::remove(&[&self.spool, &self.index, &self.lengths, &self.rejects, &self.batches, &self.states]);
+        let Self { plain, spool, index, lengths, rejects, batches, states, .. } = self;
+        Self::remove(&[plain, spool, index, lengths, rejects, batches, states]);
     }
 
     /// Removes what only a resend of refused records would need.
@@ -82,6 +86,8 @@ impl Artifacts {
 
 /// What to map and how.
 pub struct MapOrder<'a> {
+    /// What rows are read from: the landed file, or what was in it.
+    pub content: &'a Path,
     /// The mapping the run started with.
     pub spec: &'a MappingSpec,
     /// What `auto` sends.
@@ -106,7 +112,7 @@ pub fn map_file(artifacts: &Artifacts, order: &MapOrder<'_>) -> Result<Converted
 }
 
 fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Converted> {
-    let file = File::open(&artifacts.landed)?;
+    let file = File::open(order.content)?;
     let size = file.metadata()?.len();
     let mut spool = create(&artifacts.spool)?;
     let mut index = BufWriter::with_capacity(1 << 16, create(&artifacts.index)?);

@@ -29,13 +29,14 @@ pub mod seen;
 pub mod split;
 pub mod stop;
 pub mod trial;
+pub mod unwrap;
 pub mod written;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 pub use error::{RunError, is_unreachable_code};
 use ferry::Ferry;
@@ -130,6 +131,8 @@ pub struct Order {
     pub pinned: Pinned,
     /// The day the data is about.
     pub business_date: NaiveDate,
+    /// When everything must have arrived.
+    pub expected_by: Option<DateTime<Utc>>,
     /// A local file instead of the source.
     pub file: Option<PathBuf>,
     /// Whether to look again while nothing is there.
@@ -204,6 +207,9 @@ pub async fn run<T: Target>(
         Opened::Busy(run) => return Err(RunError::Busy { job: order.job.name.clone(), run }.into()),
         Opened::New(lease) | Opened::Resumed(lease) => lease,
     };
+    if let Some(deadline) = order.expected_by {
+        ledger.expect_by(&lease, deadline)?;
+    }
     let heartbeat = heartbeat(ledger, &lease, ports);
     let carried = tokio::select! {
         carried = carry(order, resumed, &lease, ports, ledger) => carried,

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -33,8 +33,8 @@ pub struct Payload {
     first: Option<Store>,
     second: OnceLock<Store>,
     second_paths: [PathBuf; 3],
-    /// The file as it came.
-    landed: File,
+    /// What rows were read from.
+    content: File,
     /// Those of the bodies in it: of the mapping that the run began with, and of the one it has now.
     envelopes: [Envelope; 2],
     /// Reads what records add to the job's measures; `None` where nothing is added up.
@@ -42,9 +42,11 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Opens what is there; `first` says whether the bodies of the file itself are needed.
+    /// Opens what is there; `content` is what rows were read from, and `first` says whether the bodies of the file itself
+    /// are needed.
     pub fn open(
         artifacts: &Artifacts,
+        content: &Path,
         first: bool,
         envelopes: [Envelope; 2],
         measuring: Option<Measuring>,
@@ -63,7 +65,7 @@ impl Payload {
             let _ = second.set(Store::grow(&artifacts.second)?);
         }
         let second_paths = artifacts.second.clone();
-        Ok(Self { first, second, second_paths, landed: File::open(&artifacts.landed)?, envelopes, measuring })
+        Ok(Self { first, second, second_paths, content: File::open(content)?, envelopes, measuring })
     }
 
     fn store(&self, origin: BatchOrigin) -> io::Result<&Store> {
@@ -122,7 +124,7 @@ impl Payload {
     pub fn rows(&self, origin: BatchOrigin, sealed: &SealedBatch, position: u64) -> io::Result<(IndexEntry, Vec<u8>)> {
         let entry = IndexEntry::read_at(&self.store(origin)?.index, sealed.first_record + position)?;
         let mut raw = vec![0; entry.length as usize];
-        self.landed.read_exact_at(&mut raw, entry.byte)?;
+        self.content.read_exact_at(&mut raw, entry.byte)?;
         Ok((entry, raw))
     }
 

@@ -88,6 +88,13 @@ pub struct Picks {
     pub fault: Option<FileFault>,
 }
 
+impl Picks {
+    /// Nothing of the file can go.
+    pub fn failed(fault: FileFault) -> Self {
+        Self { records: Vec::new(), batches: Vec::new(), tally: Tally::default(), fault: Some(fault) }
+    }
+}
+
 /// Maps the file anew and picks what is wanted.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub struct RunDocument {
     pub dry_run: bool,
     /// Its state.
     pub state: &'static str,
-    /// Not balanced by `expected_by`; manual runs have none.
+    /// Not balanced by `expected_by`.
     pub late: bool,
     /// All laws hold, and every record was accepted.
     pub balanced: bool,
@@ -60,8 +60,10 @@ pub struct FileDocument {
     pub name: String,
     /// Folder and name, escaped.
     pub path: String,
-    /// In bytes.
+    /// As it came, in bytes.
     pub size: u64,
+    /// Of what was in it, when it came wrapped; law 3 is about these bytes.
+    pub unwrapped_size: Option<u64>,
     /// Of the file as it came.
     pub sha256: Option<String>,
     /// Its state.
@@ -220,6 +222,7 @@ impl From<&FileRow> for FileDocument {
             path: format!("{folder}/{name}"),
             name,
             size: file.size,
+            unwrapped_size: file.unwrapped,
             sha256: file.sha256.as_ref().map(|hash| hash.as_str().to_owned()),
             state: file.state.word(),
             reason: file.reason.as_ref().map(|reason| reason.word()),
@@ -257,6 +260,11 @@ impl RunDocument {
             attempts: run.attempts,
             error: run.error.clone().map(ErrorDocument::from),
         }
+    }
+
+    /// The same, seen at an instant: late or not.
+    pub fn at(self, run: &RunRow, now: DateTime<Utc>) -> Self {
+        Self { late: run.is_late(now), ..self }
     }
 
     /// The document of a dry run: no id, nothing sealed or sent, `made = pending`.

@@ -24,6 +24,11 @@ use crate::ports::{RemoteFile, Target};
 /// Marks the folder of a file that `run --file` took from this machine.
 const HERE: &str = "here:";
 
+/// Whether a person gave the file, with `run --file`.
+pub(super) fn is_by_hand(file: &FileRow) -> bool {
+    file.folder.starts_with(HERE)
+}
+
 impl<T: Target> Ferry<'_, T> {
     /// The source, opened once.
     pub(in crate::pipeline) async fn source(&mut self) -> Result<Arc<RemoteThread>, RunError> {
@@ -169,7 +174,7 @@ impl<T: Target> Ferry<'_, T> {
         landed: &Path,
     ) -> Result<Result<(), FileFault>, RunError> {
         match &self.order.job.source.ready {
-            ReadyRule::Checksum(template, kind) if !file.folder.starts_with(HERE) => {
+            ReadyRule::Checksum(template, kind) if !is_by_hand(file) => {
                 let rule = (template, *kind, self.business_date());
                 Ok(collect::checksum::verify(remote, folder, &file.name, rule, landed).await?)
             }
@@ -209,7 +214,7 @@ impl<T: Target> Ferry<'_, T> {
 
     /// Cleans up on the remote side. Its failure never undoes a delivery: the next run passes the file over and tries again.
     pub(super) async fn dispose(&mut self, file: &FileRow) -> Result<(), RunError> {
-        let keep = self.order.job.source.afterwards == Afterwards::Keep || file.folder.starts_with(HERE);
+        let keep = self.order.job.source.afterwards == Afterwards::Keep || is_by_hand(file);
         if file.disposed || keep || file.records.unanswered > 0 || file.records.pending > 0 {
             return Ok(());
         }
@@ -221,12 +226,12 @@ impl<T: Target> Ferry<'_, T> {
         match collect::dispose(source, self.business_date(), &folder, &file.name, run, &remote).await {
             Ok(()) => Ok(self.ledger.disposed(self.lease, file.id)?),
             Err(error) => {
+                let (job, name) = (&self.order.job.name, shown_name(&file.name));
                 tracing::warn!(
-                    "{}: {} was delivered, but `afterwards` failed: {error}; the next run tries again",
-                    self.order.job.name,
-                    shown_name(&file.name)
+                    "{job}: {name} was delivered, but `afterwards` failed: {error}; the next run tries again"
                 );
-                Ok(())
+                let warning = format!("it was delivered, but `afterwards` failed: {error}");
+                Ok(self.ledger.warn_of_file(self.lease, file.id, &warning)?)
             }
         }
     }

@@ -10,9 +10,10 @@ use crate::ledger::row::{FileRow, OpenReject, Replayed, SecondBody};
 use crate::mapping;
 use crate::mapping::batch::SpooledBatch;
 use crate::mapping::gauge::Gauge;
-use crate::mapping::spec::MappingSpec;
+use crate::mapping::spec::{Format, MappingSpec};
 use crate::pipeline::again::{Replay, Tally};
 use crate::pipeline::pick::{PickOrder, Picked, Picks, Wanted, pick};
+use crate::pipeline::unwrap::{self, Unwrap};
 use crate::ports::Target;
 
 /// The most batches that one transaction seals.
@@ -145,8 +146,15 @@ fn picks(
     measuring: Option<&Measuring>,
     spool: &mut File,
 ) -> Result<Picks, RunError> {
-    let landed = File::open(&artifacts.landed).map_err(RunError::Spool)?;
     let (spec, batch) = (&order.mapping, &order.job.target.batch);
+    let workbook = spec.input.format == Format::Xlsx;
+    let rule = order.job.wrapping.as_ref();
+    let rule = rule.map(|wrapping| Unwrap { wrapping, date: facts.business_date, workbook, by_hand: true });
+    let landed = match tokio::task::block_in_place(|| unwrap::opened(&artifacts.landed, rule, u64::MAX)) {
+        Ok(Ok(landed)) => landed,
+        Ok(Err(fault)) => return Ok(Picks::failed(fault)),
+        Err(error) => return Err(RunError::Spool(error)),
+    };
     let pick_order = PickOrder { landed, spec, facts, batch, measuring };
     tokio::task::block_in_place(|| pick(pick_order, wanted, spool)).map_err(RunError::Spool)
 }
