@@ -41,6 +41,8 @@ pub trait Remote: Send {
         start: u64,
         sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<u64, RemoteError>;
+    /// A few bytes of the file from byte `start` on, at most `length` and fewer at its end.
+    fn piece(&mut self, folder: &str, name: &[u8], start: u64, length: usize) -> Result<Vec<u8>, RemoteError>;
     /// Removes the file. Already gone is a success, so that a repeat does no harm.
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError>;
     /// Moves the file to folder `to` under `new_name`, making the folder when missing. Refuses to overwrite.

@@ -199,6 +199,10 @@ fn copies_on(stage: &mut Stage<'_>) {
         assert_eq!(end, start.max(size).max(start) as u64, "from {start}");
         assert!(copied == big[start.min(size)..], "from {start}");
     }
+    for (start, length) in [(0, 10), (size - 5, 10), (size, 10), (1000, 600_000), (0, 0)] {
+        let piece = stage.remote.piece(stage.there, b"a.csv", start as u64, length).unwrap();
+        assert!(piece == big[start..size.min(start + length)], "{length} bytes from {start}");
+    }
     let mut another = stage.remote.another().unwrap();
     let (there, first) = (stage.there.to_owned(), &mut *stage.remote);
     std::thread::scope(|scope| {

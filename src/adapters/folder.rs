@@ -119,6 +119,16 @@ impl Remote for FolderRemote {
         }
     }
 
+    fn piece(&mut self, folder: &str, name: &[u8], start: u64, length: usize) -> Result<Vec<u8>, RemoteError> {
+        let path = self.path(folder, name);
+        let mut piece = Vec::new();
+        let read = File::open(&path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            file.take(length as u64).read_to_end(&mut piece)
+        });
+        read.map(|_| piece).map_err(|error| refused(&path, &error))
+    }
+
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError> {
         let path = self.path(folder, name);
         match fs::remove_file(&path) {

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod folder;
 pub mod http;
+pub mod reach;
 pub mod sftp;

@@ -30,7 +30,7 @@ pub(super) fn missing_secret(connection: &Connection, secrets: &dyn SecretSource
     }
 }
 
-fn sftp_secrets(sftp: &SftpConnection, secrets: &dyn SecretSource) -> Result<SftpSecrets, RemoteError> {
+pub(super) fn sftp_secrets(sftp: &SftpConnection, secrets: &dyn SecretSource) -> Result<SftpSecrets, RemoteError> {
     let resolve = |name: &Option<SecretRef>| {
         name.as_ref().map(|name| secrets.secret(name)).transpose().map_err(|message| RemoteError::Unreachable {
             message,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use arrive::missing;
 
+use super::ahead::Ahead;
 use super::collect;
 use super::convert::{Converted, SpooledBatch};
 use super::deliver::{self, Delivery, Sent};
@@ -73,6 +74,8 @@ pub(super) struct Ferry<'a, T> {
     folder: PathBuf,
     source: Option<Arc<RemoteThread>>,
     here: Option<Arc<RemoteThread>>,
+    /// Files of the source that are fetched before their turn.
+    ahead: Option<Ahead>,
     /// Why the run stops.
     fault: Option<RunFault>,
     /// The first fault of a file; the run goes on.
@@ -127,6 +130,7 @@ impl<'a, T: Target> Ferry<'a, T> {
             folder,
             source: None,
             here: None,
+            ahead: None,
             fault: None,
             file_fault: None,
             interrupted: false,

@@ -34,8 +34,7 @@ pub enum LandFault {
     Remote(RemoteError),
 }
 
-/// Copies `file` to `target`: streamed, hashed, compared with a second look at the remote side, fsynced, renamed. A
-/// connection that breaks is made anew, and the copy goes on where it was if the file is still the same (F07).
+/// Copies `file` to `target`: streamed, hashed, compared with a second look at the remote side, fsynced, renamed.
 /// A repeat starts over; a half copy never carries the final name.
 pub async fn land(
     remote: &RemoteThread,
@@ -45,7 +44,21 @@ pub async fn land(
     progress: impl Fn(u64) + Send + 'static,
 ) -> Result<Landed, LandFault> {
     let part = target.with_extension("part");
-    let (folder_text, seen, part_path) = (folder.to_owned(), file.clone(), part.clone());
+    let landed = fetch(remote, folder, file, &part, progress).await?;
+    publish(&part, target).map_err(|error| LandFault::Remote(error.into()))?;
+    Ok(landed)
+}
+
+/// Copies `file` to `part`, proven and fsynced; what cannot be proven is removed. A connection that breaks is made anew,
+/// and the copy goes on where it was if the file is still the same (F07).
+pub async fn fetch(
+    remote: &RemoteThread,
+    folder: &str,
+    file: &RemoteFile,
+    part: &Path,
+    progress: impl Fn(u64) + Send + 'static,
+) -> Result<Landed, LandFault> {
+    let (folder_text, seen, part_path) = (folder.to_owned(), file.clone(), part.to_owned());
     let copied =
         remote.sit(move |seat| Copying { seat, folder: &folder_text, file: &seen }.run(&part_path, &progress)).await;
     let outcome = match copied {
@@ -54,14 +67,11 @@ pub async fn land(
         Err(RemoteError::Refused { message }) => Err(LandFault::File(fault(RejectCode::Unreadable, message))),
         Err(error) => Err(LandFault::Remote(error)),
     };
-    match outcome {
-        Ok(landed) => publish(&part, target).map(|()| landed).map_err(|error| LandFault::Remote(error.into())),
-        Err(fault) => {
-            // The half copy may be what fills the disk; that it cannot be removed is not worth hiding the real fault.
-            let _ = fs::remove_file(&part);
-            Err(fault)
-        }
+    if outcome.is_err() {
+        // The half copy may be what fills the disk; that it cannot be removed is not worth hiding the real fault.
+        let _ = fs::remove_file(part);
     }
+    outcome
 }
 
 /// Drops in a row without a byte between them that are borne.
@@ -142,32 +152,13 @@ impl Copying<'_> {
         }
         for start in [0, sink.size.saturating_sub(COMPARED)] {
             let length = COMPARED.min(sink.size - start);
-            if self.piece(start, length)? != sink.piece(start, length)? {
+            let held = sink.piece(start, length)?;
+            let there = self.seat.with(|remote| remote.piece(self.folder, &self.file.name, start, held.len()))?;
+            if there != held {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    /// Some bytes of the remote file, fewer at its end.
-    fn piece(&mut self, start: u64, length: u64) -> Result<Vec<u8>, RemoteError> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut piece = Vec::new();
-        if length == 0 {
-            return Ok(piece);
-        }
-        let copied = self.seat.with(|remote| {
-            remote.copy(self.folder, &self.file.name, start, &mut |bytes| {
-                piece.extend_from_slice(&bytes[..bytes.len().min(length - piece.len())]);
-                // The only way to stop a copy is a fault of ours.
-                if piece.len() == length { Err(std::io::Error::other("enough")) } else { Ok(()) }
-            })
-        });
-        match copied {
-            Err(RemoteError::Local(_)) if piece.len() == length => Ok(piece),
-            Err(error) => Err(error),
-            Ok(_) => Ok(piece),
-        }
     }
 }
 
@@ -175,7 +166,9 @@ impl Copying<'_> {
 fn verify(listed: &RemoteFile, landed: &Landed, after: Option<&RemoteFile>) -> Result<(), LandFault> {
     let name = String::from_utf8_lossy(&listed.name).into_owned();
     let Some(after) = after else { return Err(LandFault::Vanished) };
-    if (after.size, after.mtime) != (listed.size, listed.mtime) {
+    // A server that says nothing of its files (F08) cannot show that one changed.
+    let resized = after.size.is_some() && after.size != listed.size;
+    if resized || after.mtime != listed.mtime {
         let message = format!("`{name}` changed while it was read; the copy was thrown away and a later run takes it");
         return Err(LandFault::File(fault(RejectCode::ChangedWhileReading, message)));
     }
@@ -250,7 +243,8 @@ pub fn hex(digest: &[u8]) -> Sha256Hex {
     Sha256Hex::new(text)
 }
 
-fn publish(part: &Path, target: &Path) -> std::io::Result<()> {
+/// Gives a proven copy its name, for good.
+pub(super) fn publish(part: &Path, target: &Path) -> std::io::Result<()> {
     fs::rename(part, target)?;
     target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -4,6 +4,7 @@
 //! is in the ledger before the next step starts, so each step may be repeated.
 
 pub mod again;
+pub mod ahead;
 pub mod answer;
 mod because;
 pub mod collect;

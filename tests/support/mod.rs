@@ -4,6 +4,8 @@
 pub mod dice;
 pub mod hosts;
 pub mod laws;
+pub mod liar;
+pub mod proxy;
 pub mod sshd;
 pub mod target;
 
@@ -133,6 +135,10 @@ impl Stage {
 
     pub fn sshd(&self) -> &Sshd {
         self.sshd.as_ref().expect("this stage has no sshd")
+    }
+
+    pub fn try_sshd(&self) -> Option<&Sshd> {
+        self.sshd.as_ref()
     }
 
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {

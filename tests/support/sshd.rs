@@ -34,6 +34,15 @@ impl Sshd {
 
     /// With host keys of other kinds beside ed25519.
     pub fn start_with_keys(folder: &Path, others: &[&str]) -> Self {
+        Self::start_with(folder, others, "")
+    }
+
+    /// With lines of `sshd_config` that go before ours, so that they win.
+    pub fn start_with_config(folder: &Path, config: &str) -> Self {
+        Self::start_with(folder, &[], config)
+    }
+
+    fn start_with(folder: &Path, others: &[&str], first: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
         let path = |name: &str| folder.join(name);
@@ -45,10 +54,12 @@ impl Sshd {
         fs::copy(path("client_key.pub"), path("authorized_keys")).unwrap();
         let port = free_port();
         let more: String = others.iter().map(|kind| format!("HostKey {}/{kind}\n", folder.display())).collect();
+        // The one setting of which sshd takes the last line, not the first.
+        let startups = if first.contains("MaxStartups") { "" } else { "MaxStartups 100\n" };
         let config = format!(
-            "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
+            "{first}{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n\
-             Subsystem sftp internal-sftp\nLogLevel DEBUG1\nMaxStartups 100\n",
+             Subsystem sftp internal-sftp\nLogLevel DEBUG1\n{startups}",
             folder.display()
         );
         fs::write(path("sshd_config"), config).unwrap();

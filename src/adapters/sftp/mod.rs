@@ -7,11 +7,13 @@ mod ssh2_engine;
 mod trust;
 
 use std::fmt::Display;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use probe::Offer;
 pub use russh_engine::RusshRemote;
 pub use ssh2_engine::SftpRemote;
 
@@ -70,6 +72,40 @@ pub fn host_key(connection: &SftpConnection) -> Result<HostKey, RemoteError> {
         SftpEngine::Ssh2 => ssh2_engine::host_key(connection),
         SftpEngine::Russh => russh_engine::host_key(connection),
     }
+}
+
+/// The addresses of the host, in the order they are tried.
+pub fn addresses(connection: &SftpConnection) -> Result<Vec<SocketAddr>, RemoteError> {
+    dial::addresses(connection)
+}
+
+/// Opens a TCP connection to the first address that answers.
+pub fn reach(connection: &SftpConnection, addresses: &[SocketAddr]) -> Result<TcpStream, RemoteError> {
+    dial::open(connection, addresses)
+}
+
+/// What the server at the other end offers. Nothing of the user is sent.
+pub fn offer(connection: &SftpConnection, stream: TcpStream) -> Result<Offer, RemoteError> {
+    probe::read_offer(connection, stream)
+}
+
+/// The algorithms that both sides will use, in words; or what they have none of in common, and the server's list.
+pub fn agree(connection: &SftpConnection, offer: &Offer) -> Result<String, (&'static str, Vec<String>)> {
+    let ours = russh_engine::offered(connection.legacy_algorithms);
+    let theirs = [&offer.exchanges, &offer.host_keys, &offer.ciphers, &offer.macs];
+    let mut agreed = Vec::new();
+    for ((what, ours), theirs) in ours.into_iter().zip(theirs) {
+        // A cipher that authenticates by itself needs no MAC.
+        if what == "MAC" && agreed.iter().any(|name: &String| name.contains("gcm") || name.contains("poly1305")) {
+            continue;
+        }
+        match ours.into_iter().find(|name| theirs.contains(name)) {
+            Some(name) => agreed.push(name),
+            None => return Err((what, theirs.clone())),
+        }
+    }
+    let strict = if offer.strict() { "" } else { "; no strict key exchange" };
+    Ok(format!("{}{strict}", agreed.join(", ")))
 }
 
 /// `host:port`.

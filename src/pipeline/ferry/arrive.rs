@@ -13,6 +13,7 @@ use crate::domain::reject::{FileFault, RejectCode};
 use crate::domain::source::{Afterwards, ReadyRule, SeenBefore};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Earlier, FileRow};
+use crate::pipeline::ahead::Ahead;
 use crate::pipeline::collect::choose::Candidate;
 use crate::pipeline::collect::{self, Memory, Refused};
 use crate::pipeline::land::{self, LandFault};
@@ -100,16 +101,38 @@ impl<T: Target> Ferry<'_, T> {
     pub(in crate::pipeline) async fn take(&mut self, listed: &[Candidate]) -> Result<(), RunError> {
         let folder = self.order.job.source.folder.fill(self.business_date(), "");
         let known = self.known()?;
-        for one in listed.iter().filter(|one| !known.has(&one.file)) {
+        let fresh: Vec<&Candidate> = listed.iter().filter(|one| !known.has(&one.file)).collect();
+        self.ahead = self.fetch_ahead(&folder, &fresh).await?;
+        for one in fresh {
             if self.ports.stop.is_requested() {
                 self.interrupted = true;
             }
             if self.stopped() {
-                return Ok(());
+                break;
             }
             self.take_one(&folder, &one.file, one.number).await?;
         }
+        self.ahead = None;
         Ok(())
+    }
+
+    /// Several files are on their way at once; whatever comes of each is taken in the order of the listing.
+    async fn fetch_ahead(&mut self, folder: &str, fresh: &[&Candidate]) -> Result<Option<Ahead>, RunError> {
+        let mut files = Vec::new();
+        for one in fresh {
+            if self.memory().earlier(folder, &one.file)?.is_none() {
+                files.push(one.file.clone());
+            }
+        }
+        if files.len() < 2 {
+            return Ok(None);
+        }
+        let progress = self.ports.progress.clone();
+        let tell = move |file: &RemoteFile, done| {
+            progress.step(Step::Landing { name: shown_name(&file.name), done, total: file.size });
+        };
+        let source = self.source().await?;
+        Ok(Some(Ahead::new(source, folder, files, &self.folder, Arc::new(tell)).await))
     }
 
     /// Takes a file of this machine as if the source had it; `afterwards` leaves it alone.
@@ -145,7 +168,15 @@ impl<T: Target> Ferry<'_, T> {
         let artifacts = Artifacts::new(&self.folder, file.ordinal);
         let (progress, name, total) = (self.ports.progress.clone(), shown_name(&file.name), file.size);
         let tell = move |done| progress.step(Step::Landing { name: name.clone(), done, total: Some(total) });
-        match land::land(&remote, &folder, &listed, &artifacts.landed, tell).await {
+        let fetched = match &mut self.ahead {
+            Some(ahead) if !file.folder.starts_with(HERE) => ahead.take(&listed, &artifacts.landed).await,
+            _ => None,
+        };
+        let landed = match fetched {
+            Some(landed) => landed,
+            None => land::land(&remote, &folder, &listed, &artifacts.landed, tell).await,
+        };
+        match landed {
             Ok(landed) => {
                 if let Err(fault) = self.compare(file, &remote, &folder, &artifacts.landed).await? {
                     // Nothing of it may be used, and the next run copies it anew.

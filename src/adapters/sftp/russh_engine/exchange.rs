@@ -116,8 +116,10 @@ impl Shared {
             return Ok(());
         }
         let (id, reply) = read_reply(packet)?;
-        let waiter = state.waiting.remove(&id).ok_or(Garbage("an answer that nobody asked for"))?;
+        // Taken out only when it is answered: who waits for garbage has to be told of the end too.
+        let waiter = state.waiting.get(&id).ok_or(Garbage("an answer that nobody asked for"))?;
         waiter.expected.admits(&reply)?;
+        let Some(waiter) = state.waiting.remove(&id) else { return Ok(()) };
         // Nobody may be interested any more.
         let _ = waiter.inbox.send(Ok((waiter.ticket, reply)));
         Ok(())
@@ -214,6 +216,9 @@ impl Exchange {
                 Ok(delivery) => return delivery,
                 Err(RecvTimeoutError::Disconnected) => return Err(Broken("the session has ended".to_owned())),
                 Err(RecvTimeoutError::Timeout) => {
+                    if let Some(broken) = self.shared.broken() {
+                        return Err(broken);
+                    }
                     let got = self.shared.received.load(Ordering::Relaxed) - before;
                     if got < LEAST_BYTES_A_SECOND * self.deadline.as_secs().max(1) {
                         let within = self.deadline;
@@ -280,7 +285,12 @@ mod tests {
             if let Some(ask) = ask {
                 talk.exchange.ask(ask, &talk.inbox, 0).unwrap();
             }
-            talk.incoming.push(&framed(packet)).unwrap_err().0
+            let garbage = talk.incoming.push(&framed(packet)).unwrap_err();
+            talk.exchange.shared.end(&garbage.to_string());
+            if ask.is_some() {
+                assert!(talk.exchange.next(&talk.inbox).is_err(), "who waits is told");
+            }
+            garbage.0
         };
         let read = Ask::Read { handle: b"h", offset: 0, length: 1 };
         assert_eq!(garbage(None, &DATA), "an answer that nobody asked for");

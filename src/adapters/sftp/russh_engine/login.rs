@@ -9,7 +9,9 @@ use russh::{MethodKind, MethodSet};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::session::Listener;
-use crate::adapters::sftp::{MOST_TRIES, SftpSecrets, login_refused, one_line, place};
+use crate::adapters::sftp::{
+    MOST_TRIES, SftpSecrets, agent_words, broke_off, login_refused, one_line, place, unreachable,
+};
 use crate::domain::job::{Agent, SftpConnection};
 use crate::ports::RemoteError;
 
@@ -19,6 +21,14 @@ enum Tried {
     /// One of several that the server wants.
     InPart,
     No(String),
+    /// The connection broke.
+    Broken(String),
+}
+
+/// What ends the login.
+enum Ended {
+    Refused(Vec<String>),
+    Broken(String),
 }
 
 /// Logs in, within the deadline of the connection.
@@ -31,8 +41,9 @@ pub(super) async fn log_in(
     let tried = tokio::time::timeout(within, all(handle, connection, secrets)).await;
     match tried {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(reasons)) => Err(login_refused(connection, &reasons)),
-        Err(_) => Err(crate::adapters::sftp::unreachable(
+        Ok(Err(Ended::Refused(reasons))) => Err(login_refused(connection, &reasons)),
+        Ok(Err(Ended::Broken(error))) => Err(broke_off(&place(connection), "the login", &error)),
+        Err(_) => Err(unreachable(
             &place(connection),
             &format!("the login of `{}`", connection.user),
             &format!("no answer within {within:?}"),
@@ -41,16 +52,12 @@ pub(super) async fn log_in(
     }
 }
 
-async fn all(
-    handle: &mut Handle<Listener>,
-    connection: &SftpConnection,
-    secrets: &SftpSecrets,
-) -> Result<(), Vec<String>> {
+async fn all(handle: &mut Handle<Listener>, connection: &SftpConnection, secrets: &SftpSecrets) -> Result<(), Ended> {
     let user = connection.user.as_str();
     let offered = match handle.authenticate_none(user).await {
         Ok(AuthResult::Success) => return Ok(()),
         Ok(AuthResult::Failure { remaining_methods, .. }) => remaining_methods,
-        Err(error) => return Err(vec![error.to_string()]),
+        Err(error) => return Err(Ended::Broken(error.to_string())),
     };
     let mut reasons = Vec::new();
     if let Some(key) = &secrets.key {
@@ -59,6 +66,7 @@ async fn all(
             Tried::In => return Ok(()),
             Tried::InPart => {}
             Tried::No(reason) => reasons.push(format!("key: {reason}")),
+            Tried::Broken(error) => return Err(Ended::Broken(error)),
         }
     }
     if let Some(agent) = connection.agent.as_ref().filter(|_| reasons.len() < MOST_TRIES) {
@@ -66,6 +74,7 @@ async fn all(
             Tried::In => return Ok(()),
             Tried::InPart => {}
             Tried::No(reason) => reasons.push(format!("agent: {reason}")),
+            Tried::Broken(error) => return Err(Ended::Broken(error)),
         }
     }
     if let Some(password) = secrets.password.as_ref().filter(|_| reasons.len() < MOST_TRIES) {
@@ -73,9 +82,10 @@ async fn all(
             Tried::In => return Ok(()),
             Tried::InPart => reasons.push("password: accepted, but the server wants more".to_owned()),
             Tried::No(reason) => reasons.push(format!("password: {reason}")),
+            Tried::Broken(error) => return Err(Ended::Broken(error)),
         }
     }
-    Err(reasons)
+    Err(Ended::Refused(reasons))
 }
 
 fn of(result: Result<AuthResult, russh::Error>) -> Tried {
@@ -83,7 +93,7 @@ fn of(result: Result<AuthResult, russh::Error>) -> Tried {
         Ok(AuthResult::Success) => Tried::In,
         Ok(AuthResult::Failure { partial_success: true, .. }) => Tried::InPart,
         Ok(AuthResult::Failure { remaining_methods, .. }) => Tried::No(refused(&remaining_methods)),
-        Err(error) => Tried::No(error.to_string()),
+        Err(error) => Tried::Broken(error.to_string()),
     }
 }
 
@@ -148,7 +158,7 @@ async fn by_agent(
             Err(error) => return Tried::No(error.to_string()),
         }
     }
-    Tried::No(crate::adapters::sftp::agent_words(count, tries, wanted))
+    Tried::No(agent_words(count, tries, wanted))
 }
 
 /// Servers behind PAM often offer only the interactive form of the same password.
@@ -167,7 +177,7 @@ async fn by_password(handle: &mut Handle<Listener>, user: &str, password: &Secre
                 return Tried::No(refused(&remaining_methods));
             }
             Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
-            Err(error) => return Tried::No(error.to_string()),
+            Err(error) => return Tried::Broken(error.to_string()),
         };
         // One question is the password; a second one is of another kind, and gets no secret of ours (F27).
         let question = prompts.first().map(|prompt| one_line(&prompt.prompt));

@@ -13,7 +13,7 @@ use std::time::Duration;
 use copy::{Stopped, timed};
 use exchange::{Broken, Exchange, Inbox};
 use session::Session;
-use wire::{Ask, Attributes, END, Entry, NO_SUCH_FILE, Reply};
+use wire::{Ask, Attributes, DATA_AT, END, Entry, LONGEST_READ, NO_SUCH_FILE, Reply};
 
 use super::{
     Door, HostKey, MOST_ENTRIES, SftpSecrets, Shut, broke_off, is_taken, patiently, place, too_many_entries, words,
@@ -35,6 +35,17 @@ const MOST_EMPTY: usize = 64;
 /// Asks a server for its host key. Nothing of the user is sent.
 pub(super) fn host_key(connection: &SftpConnection) -> Result<HostKey, RemoteError> {
     patiently(|| session::look(connection))
+}
+
+/// What is offered to a server, by what it is; the other engine offers the same.
+pub(super) fn offered(legacy: bool) -> [(&'static str, Vec<String>); 4] {
+    let preferred = algorithms::preferred(legacy, None);
+    [
+        ("key exchange", preferred.kex.iter().map(|name| name.as_ref().to_owned()).collect()),
+        ("host key algorithm", preferred.key.iter().map(ToString::to_string).collect()),
+        ("cipher", preferred.cipher.iter().map(|name| name.as_ref().to_owned()).collect()),
+        ("MAC", preferred.mac.iter().map(|name| name.as_ref().to_owned()).collect()),
+    ]
 }
 
 /// One handle on a logged-in session.
@@ -213,6 +224,24 @@ impl Remote for RusshRemote {
             Stopped::Refused { code, message } => self.refused(&path, code, &message),
             Stopped::Sink(error) => error.into(),
         })
+    }
+
+    fn piece(&mut self, folder: &str, name: &[u8], start: u64, length: usize) -> Result<Vec<u8>, RemoteError> {
+        let path = join(folder, name);
+        let handle = self.handle(&path, Ask::OpenToRead(&path))?;
+        let mut piece = Vec::new();
+        while piece.len() < length {
+            let wanted = u32::try_from(length - piece.len()).unwrap_or(u32::MAX).min(LONGEST_READ);
+            let offset = start + piece.len() as u64;
+            match self.ask(&path, Ask::Read { handle: &handle, offset, length: wanted })? {
+                Reply::Data(packet) => piece.extend_from_slice(packet.get(DATA_AT..).unwrap_or_default()),
+                Reply::Status { code: END, .. } => break,
+                Reply::Status { code, message } => return Err(self.refused(&path, code, &message)),
+                _ => return Err(self.unexpected(&path)),
+            }
+        }
+        self.exchange().tell(Ask::Close(&handle));
+        Ok(piece)
     }
 
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError> {

@@ -1,6 +1,8 @@
 //! Connecting with libssh2: key exchange and host key. Each step has a deadline and says host, step and reason.
 
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use ssh2::{ErrorCode, HashType, HostKeyType, MethodType, Session};
@@ -31,6 +33,26 @@ pub(super) fn milliseconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
+/// Ends a connection that has not come far enough in time. libssh2's own deadline knows only silence: a server that talks
+/// for ever without saying who it is would hold it for ever (F27).
+struct Watch {
+    /// Dropped: it is over, in time.
+    _end: Option<Sender<()>>,
+}
+
+impl Watch {
+    fn over(stream: &TcpStream, within: Duration) -> Self {
+        let (end, ended) = channel();
+        let watched = stream.try_clone();
+        let started = thread::Builder::new().name("handshake".to_owned()).spawn(move || {
+            if let (Ok(stream), Err(RecvTimeoutError::Timeout)) = (watched, ended.recv_timeout(within)) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+        Self { _end: started.ok().map(|_| end) }
+    }
+}
+
 /// Exchanges keys, with the host key algorithms asked for. Sends nothing of the user.
 pub(super) fn shake_hands(connection: &SftpConnection, kinds: Option<&str>) -> Result<Shaken, Shut> {
     let place = place(connection);
@@ -50,6 +72,7 @@ pub(super) fn shake_hands(connection: &SftpConnection, kinds: Option<&str>) -> R
         session.method_pref(method, names).map_err(fail)?;
     }
     session.set_tcp_stream(stream);
+    let _watch = Watch::over(&kept, connection.timeouts.handshake);
     if let Err(error) = session.handshake() {
         let _ = kept.shutdown(Shutdown::Both);
         return Err(fail(error));
