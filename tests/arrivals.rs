@@ -404,6 +404,10 @@ impl Remote for Changing {
         copied
     }
 
+    fn piece(&mut self, folder: &str, name: &[u8], start: u64, length: usize) -> Result<Vec<u8>, RemoteError> {
+        self.folder.piece(folder, name, start, length)
+    }
+
     fn delete(&mut self, folder: &str, name: &[u8]) -> Result<(), RemoteError> {
         self.folder.delete(folder, name)
     }
