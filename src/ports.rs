@@ -101,6 +101,8 @@ pub enum RemoteError {
 pub struct BatchRequest {
     /// The body, exactly as sealed.
     pub body: Bytes,
+    /// Path and query, when they depend on the records; sealed with the body.
+    pub path: Option<String>,
     /// The key, where the target knows keys.
     pub key: Option<IdempotencyKey>,
 }
@@ -144,4 +146,9 @@ pub enum SendError {
 pub trait Target: Send + Sync + 'static {
     /// Sends one batch once. Never retries by itself, never follows a redirect.
     fn send(&self, request: BatchRequest) -> impl Future<Output = Result<Reply, SendError>> + Send;
+
+    /// What the other side has announced in its answers so far, each thing once: that it will end, or change.
+    fn announced(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

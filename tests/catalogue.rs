@@ -86,6 +86,8 @@ fn cases() -> Vec<(&'static str, Change)> {
             "NF142",
             Mapping("[fields]\n\"id\" = { from = \"Id\" }\n\"amount\" = { from = \"Amount\" }\n\n[output]\nformat = \"fixed\"\ncolumns = [{ name = \"id\", pos = \"1-8\" }]\n".to_owned()),
         ),
+        ("NF143", Job("path = \"/in\"", "path = \"/in\"\nbody = { soap = \"1.1\", action = \"urn:in\" }")),
+        ("NF144", Job("path = \"/in\"", "path = \"/in/{id}\"")),
         (
             "NF145",
             Job("path = \"/in\"", "path = \"/in\"\n\n[[measures]]\ntitle = \"Orders\"\nsum = \"id\"\n\n[target.x]"),
@@ -98,7 +100,7 @@ fn cases() -> Vec<(&'static str, Change)> {
                 "[schedule]\ncron = \"15 2 * * *\"\ntimezone = \"UTC\"\nor_records = 500\n\n[target]",
             ),
         ),
-        ("NF191", Mapping(format!("{MAPPING}\n[output]\nformat = \"csv\"\n"))),
+        ("NF191", Job("{ header = \"Idempotency-Key\" }", "{ header = \"Idempotency-Key\", from = [\"id\"] }")),
         (
             "NF204",
             Mapping("[fields]\n\"day\" = { from = \"OrderDat\" }\n\n[sample]\nOrderDate = \"23.11.2026\"\n".to_owned()),

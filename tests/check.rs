@@ -102,7 +102,7 @@ fn every_mistake_of_every_file_is_told_at_once_with_its_place() {
             "NF104 jobs/orders.toml:14:33 `10` is not a duration",
             "NF104 jobs/orders.toml:15:12 `maybe` is not a value of `if_none`",
             "NF127 jobs/orders.toml:18:15 there is no connection `nowhere`",
-            "NF123 jobs/orders.toml:19:9 `path` begins with `/` and holds no blank",
+            "NF123 jobs/orders.toml:19:9 `path` begins with `/` and holds no blank and no `#`",
             "NF104 jobs/orders.toml:20:21 a whole number from 1 to 100000 is needed here",
             "NF124 jobs/orders.toml:21:18 without a key, sending again could take effect twice",
             "NF126 jobs/orders.toml:24:9 `$.results[` is not a JSONPath",

@@ -2,6 +2,7 @@
 //! a broken connection may have taken is always one request.
 
 mod address;
+mod announced;
 mod auth;
 mod client;
 mod failure;
@@ -20,6 +21,7 @@ use reqwest::header::{
 use reqwest::{Client, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 
+use self::announced::Announced;
 use self::auth::{Authoriser, header_name, secret_value};
 use self::reading::Arrived;
 use self::redact::Redactor;
@@ -47,6 +49,8 @@ pub enum SetUpError {
 pub struct HttpTarget {
     client: Client,
     method: Method,
+    base: String,
+    announced: Announced,
     url: reqwest::Url,
     headers: HeaderMap,
     auth: Authoriser,
@@ -106,6 +110,8 @@ impl HttpTarget {
             auth: Authoriser::new(&connection.auth, &client, &vault, clock)?,
             client,
             method,
+            base: connection.base_url.clone(),
+            announced: Announced::default(),
             url,
             headers: headers(connection, target, &vault)?,
             key_header: key.map(|key| header_name(&key.header)).transpose()?,
@@ -115,8 +121,12 @@ impl HttpTarget {
         })
     }
 
-    fn request(&self, request: BatchRequest) -> Request {
-        let mut built = Request::new(self.method.clone(), self.url.clone());
+    fn request(&self, request: BatchRequest) -> Result<Request, SendError> {
+        let url = match &request.path {
+            None => self.url.clone(),
+            Some(path) => self.address(path)?,
+        };
+        let mut built = Request::new(self.method.clone(), url);
         *built.headers_mut() = self.headers.clone();
         if let (Some(header), Some(key)) = (&self.key_header, &request.key) {
             let value = if self.quoted { format!("\"{}\"", key.0) } else { key.0.clone() };
@@ -124,7 +134,16 @@ impl HttpTarget {
             built.headers_mut().extend(HeaderValue::from_str(&value).ok().map(|value| (header.clone(), value)));
         }
         *built.body_mut() = Some(request.body.into());
-        built
+        Ok(built)
+    }
+
+    /// The address of one request. A path stays what it is, and below the host of the connection.
+    fn address(&self, path: &str) -> Result<reqwest::Url, SendError> {
+        let text = format!("{}{path}", self.base);
+        let wrong = |reason: &str| SendError::NotSent(format!("{}: `{path}`: {reason}", self.place));
+        let url = reqwest::Url::parse(&text).map_err(|error| wrong(&error.to_string()))?;
+        let kept = url.origin() == self.url.origin() && url.as_str().ends_with(path) && url.fragment().is_none();
+        if kept { Ok(url) } else { Err(wrong("it is not the address that it looks like")) }
     }
 
     fn send_error(&self, error: &reqwest::Error) -> SendError {
@@ -185,15 +204,20 @@ fn headers(connection: &HttpConnection, target: &job::Target, vault: &Vault<'_>)
 }
 
 impl Target for HttpTarget {
+    fn announced(&self) -> Vec<String> {
+        self.announced.all()
+    }
+
     async fn send(&self, request: BatchRequest) -> Result<Reply, SendError> {
         let body = request.body.clone();
-        let mut request = self.request(request);
+        let mut request = self.request(request)?;
         let generation = self.auth.authorise(&mut request, &body).await?;
         let response = self.client.execute(request).await.map_err(|error| self.send_error(&error))?;
         let status = response.status().as_u16();
         let login_expired = self.auth.answered(generation, status).await;
         let arrived = reading::read(response).await;
         let arrived = arrived.map_err(|reason| SendError::OutcomeUnknown(format!("{}: {reason}", self.place)))?;
+        self.announced.hear(&self.place, &arrived.head);
         Ok(self.reply(arrived, login_expired))
     }
 }

@@ -302,6 +302,18 @@ pub const ENTRIES: &[Entry] = &[
         next: "Add `{ name = \"FIELD\", pos = \"from-to\" }` to `[output] columns`, or remove the field.",
     },
     Entry {
+        code: "NF143",
+        title: "the body of a request does not fit",
+        means: "`[target] body` asks for another form of the records than the mapping's `[output] format`, or for none at all.",
+        next: "Change one of the two as the message says; the mapping's format is what stands inside of an upload or an envelope.",
+    },
+    Entry {
+        code: "NF144",
+        title: "one record a request is needed",
+        means: "A form, and an address with a field of the record in it, can stand for one record only.",
+        next: "Add `batch = { records = 1 }` to `[target]`.",
+    },
+    Entry {
         code: "NF145",
         title: "a measure that cannot be added up",
         means: "A measure counts records, or adds up a field that is a number, apart for each value of one other field.",

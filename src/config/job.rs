@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::connections::check_header;
 use super::reconcile::{self, ReadMeasure, ReadReconcile};
+use super::request;
 use super::schedule::{self, ReadSchedule};
 use super::source;
 use super::tree::{At, Sink, Table, Value};
@@ -33,6 +34,8 @@ pub struct ReadJob {
     pub reconcile: ReadReconcile,
     /// `[[measures]]`.
     pub measures: Vec<ReadMeasure>,
+    /// What says how a request is made.
+    pub request: std::ops::Range<usize>,
 }
 
 /// Reads a job; `stem` is the name of its file without `.toml`.
@@ -47,6 +50,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
     let (source, source_place) = source_table.map(source::read).unwrap_or_default();
     let wrapping = root.table("format").and_then(wrapping::read);
     let target_table = root.required("target").and_then(|value| value.table("target"));
+    let request = target_table.as_ref().map(request::place).unwrap_or_default();
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
     let (reconcile, measures) = reconcile::read(&root);
     let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
@@ -66,7 +70,7 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
         })
     })();
     let _ = sink;
-    ReadJob { job, schedule, mapping, source: source_place, target: target_place, reconcile, measures }
+    ReadJob { job, schedule, mapping, source: source_place, target: target_place, reconcile, measures, request }
 }
 
 type Head = (Option<At<String>>, Option<String>, bool, Option<At<String>>);
@@ -96,16 +100,11 @@ fn read_head(table: Table<'_>, stem: &str) -> Head {
 
 fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {
     let connection = table.required("connection").and_then(|value| value.text());
-    let method = table
-        .word(
-            "method",
-            |word| matches!(word, "POST" | "PUT" | "PATCH").then(|| word.to_owned()),
-            &["POST", "PUT", "PATCH"],
-        )
-        .unwrap_or_else(|| "POST".to_owned());
-    let path = table.required("path").and_then(|value| path(&value));
+    let method = request::method(&table);
+    let (path, template) = table.required("path").and_then(|value| request::path(&value)).unzip();
     let headers = table.table("headers").map(|headers| read_headers(&headers)).unwrap_or_default();
-    let batch = table.table("batch").map_or_else(BatchRule::default, read_batch);
+    let mut batch = table.table("batch").map_or_else(BatchRule::default, read_batch);
+    batch.request = request::read(&table, template.flatten(), &batch);
     let idempotency = table.table("idempotency").and_then(read_idempotency);
     let retry = table.table("retry").map_or_else(RetryRule::default, read_retry);
     let on_unanswered = on_unanswered(&table, idempotency.is_some());
@@ -125,25 +124,6 @@ fn read_target(table: Table<'_>) -> (Option<Target>, Option<At<String>>) {
     })();
     table.end();
     (target, connection)
-}
-
-fn path(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    if text.value.contains('{') {
-        value.sink().error(
-            "NF191",
-            &text.span,
-            "a path from the record is not in this version yet",
-            "would change what is sent",
-        );
-        return None;
-    }
-    let good =
-        text.value.starts_with('/') && !text.value.chars().any(|character| character.is_control() || character == ' ');
-    if !good {
-        value.sink().error("NF123", &text.span, "`path` begins with `/` and holds no blank", "");
-    }
-    good.then_some(text.value)
 }
 
 fn read_headers(table: &Table<'_>) -> Vec<(String, String)> {

@@ -60,8 +60,6 @@ const CHANGES_WHAT_IS_SENT: &[&str] = &[
     "target.if_empty",
     "target.afterwards",
     "target.idempotency.from",
-    // connections
-    "*.api_version",
 ];
 
 /// What `path` (`table.key`, or `table.key=value`) is; `None`: no word of the language.
@@ -97,7 +95,7 @@ mod tests {
         assert_eq!(later("mapping.owner"), Some(Later::Documented));
         assert_eq!(later("schedule.quiet_alert"), Some(Later::NotActedOn));
         assert_eq!(later("target.kind"), Some(Later::ChangesWhatIsSent));
-        assert_eq!(later("@erp.api_version"), Some(Later::ChangesWhatIsSent));
+        assert_eq!(later("@erp.notes"), Some(Later::Documented));
         assert_eq!(later("job.proxy"), None);
         assert_eq!(later("source.foldr"), None);
     }

@@ -26,6 +26,7 @@ pub mod propose;
 mod recipe;
 mod reconcile;
 pub mod render;
+mod request;
 mod rules;
 pub mod schedule;
 pub mod schema;

@@ -14,6 +14,7 @@ use super::inline_test::{InlineTest, Sample};
 use super::job::{self, ReadJob};
 use super::mapping::{self, ReadMapping};
 use super::reconcile;
+use super::request;
 use super::schedule::ReadSchedule;
 use super::secret::{SecretSource, Secrets};
 use super::source;
@@ -22,7 +23,7 @@ use super::tree::{At, Sink, Table};
 use super::words::File;
 use crate::domain::job::{Connection, ConnectionKind, Job, SecretRef};
 use crate::domain::name::ConnectionName;
-use crate::mapping::spec::{Auto, MappingSpec, Origin, OutputFormat};
+use crate::mapping::spec::{Auto, MappingSpec, Origin};
 use crate::schedule::calendar::Calendar;
 use crate::schedule::timetable::Timetable;
 use crate::schedule::zone;
@@ -489,9 +490,9 @@ impl<'p> Loading<'p> {
         }
         let target = find(sink, &connections, read.target.as_ref(), &["http"]);
         let timetable = read.schedule.and_then(|schedule| self.timetable(sink, schedule));
-        let (job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
+        let (mut job, LoadedMapping { spec, pinned, .. }) = (read.job?, mapping?);
         reconcile::check(sink, &spec, &read.reconcile, &read.measures);
-        check_output(sink, &spec, read.target.as_ref());
+        request::settle(sink, &mut job.target, &spec, &read.request);
         if let Some(idempotency) = &job.target.idempotency {
             check_run_in_key(sink, &spec, &idempotency.header, read.target.as_ref());
         }
@@ -589,14 +590,6 @@ fn find(
 }
 
 /// With `auto = "run"` every run would send another body under another key: nothing would ever be recognised again.
-/// What is not JSON is written into files, and this version sends to APIs only.
-fn check_output(sink: &Sink<'_>, spec: &MappingSpec, target: Option<&At<String>>) {
-    if let (false, Some(target)) = (spec.output.format == OutputFormat::Json, target) {
-        let message = "the mapping's `[output] format` is not `json`, and this version sends JSON only";
-        sink.error_help("NF191", &target.span, message, "", "set `[output] format = \"json\"`");
-    }
-}
-
 fn check_run_in_key(sink: &Sink<'_>, spec: &MappingSpec, header: &str, target: Option<&At<String>>) {
     let field = spec.fields.iter().find(|field| matches!(field.origin, Origin::Auto(Auto::Run)));
     if let (Some(field), Some(target)) = (field, target) {

@@ -22,6 +22,8 @@ pub struct SealedBatch {
     pub body_length: u64,
     /// SHA-256 of its body.
     pub body_sha256: Sha256Hex,
+    /// SHA-256 of what is sent, and where to, when that is made of the body; `None`: the body is what is sent.
+    pub request_sha256: Option<Sha256Hex>,
     /// Its idempotency key.
     pub key: IdempotencyKey,
     /// What its records add to the measures of the file: slot, and the amount in units of the slot's last decimal.

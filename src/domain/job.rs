@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::measure::Measure;
 use super::name::{ConnectionName, JobName, MappingName};
 use super::pace::Rate;
+use super::request::RequestRule;
 use super::run::words;
 use super::source::Source;
 use super::wrapping::Wrapping;
@@ -154,11 +155,13 @@ pub struct BatchRule {
     pub bytes: u64,
     /// `{"WRAP": [ … ]}` instead of a bare array.
     pub wrap: Option<String>,
+    /// What a request is besides JSON records to a fixed address.
+    pub request: RequestRule,
 }
 
 impl Default for BatchRule {
     fn default() -> Self {
-        Self { records: 100, bytes: 1 << 20, wrap: None }
+        Self { records: 100, bytes: 1 << 20, wrap: None, request: RequestRule::default() }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod pace;
 pub mod reconcile;
 pub mod reference;
 pub mod reject;
+pub mod request;
 pub mod run;
 pub mod source;
 pub mod wrapping;

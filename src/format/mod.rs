@@ -10,3 +10,4 @@ pub mod tape;
 pub mod workbook;
 pub mod write;
 pub mod xml;
+pub mod xml_value;

@@ -6,6 +6,8 @@
 pub mod csv;
 pub mod fixed;
 pub mod form;
+pub mod json;
+pub mod multipart;
 mod record;
 mod style;
 mod text;
@@ -49,6 +51,27 @@ pub trait RecordWriter: Send {
     fn tail(&self) -> usize;
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test ends with the first surprise")]
-mod tests;
+/// The value of a field of a record, as it is written in this style; `None`: it has none.
+///
+/// # Errors
+/// Why it cannot be written.
+pub fn value(record: &[u8], column: &Column) -> Result<Option<String>, (RejectCode, String)> {
+    let mut parents: Vec<String> = Vec::new();
+    let mut path = String::new();
+    for token in Tokens::new(record).skip(1) {
+        match token {
+            Token::Key(name) => {
+                let parent = parents.last().map_or("", String::as_str);
+                path = if parent.is_empty() { name.into_owned() } else { format!("{parent}.{name}") };
+            }
+            Token::Object => parents.push(path.clone()),
+            Token::EndObject => drop(parents.pop()),
+            Token::Value(Scalar::Nothing) if path == column.path => return Ok(None),
+            Token::Value(value) if path == column.path => {
+                return column.style.text(&value).map(|text| Some(text.into_owned()));
+            }
+            Token::Value(_) | Token::List | Token::EndList => {}
+        }
+    }
+    Ok(None)
+}

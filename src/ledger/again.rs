@@ -11,7 +11,7 @@ use super::row::{
 use super::run::UNFINISHED;
 use super::{Fault, Ledger, LedgerError, Result, one, word};
 use crate::domain::delivery::BatchOrigin;
-use crate::domain::name::{JobName, RunId};
+use crate::domain::name::{JobName, RunId, Sha256Hex};
 use crate::domain::run::RunState;
 
 /// What a person does, as it is written down with it.
@@ -190,8 +190,9 @@ impl Ledger {
 fn seal_replayed(tx: &Transaction<'_>, file: FileId, batch: &Replayed) -> std::result::Result<(), Fault> {
     let body = &batch.body;
     tx.execute(
-        "INSERT INTO batch (file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, pending, origin)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'sealed', ?4, 'replay')",
+        "INSERT INTO batch (file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, pending, origin,
+                            request_sha256)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'sealed', ?4, 'replay', ?9)",
         params![
             file.0,
             batch.ordinal as i64,
@@ -200,7 +201,8 @@ fn seal_replayed(tx: &Transaction<'_>, file: FileId, batch: &Replayed) -> std::r
             body.spool_offset as i64,
             body.body_length as i64,
             body.body_sha256.as_str(),
-            batch.key.0
+            batch.key.0,
+            body.request_sha256.as_ref().map(Sha256Hex::as_str)
         ],
     )?;
     let carrier = BatchId(tx.last_insert_rowid());

@@ -18,7 +18,7 @@ const SEAL_AT_ONCE: usize = 1000;
 
 pub(super) const SELECT_BATCH: &str =
     "SELECT id, ordinal, first_record, records, spool_offset, body_length, body_sha256,
-    key, state, attempts, first_attempt_at, not_before, origin FROM batch";
+    key, state, attempts, first_attempt_at, not_before, origin, request_sha256 FROM batch";
 
 impl Ledger {
     /// Seals the batches of a file: keys, bodies and ranges never change afterwards. A repeat finds them sealed; a
@@ -170,18 +170,26 @@ impl Ledger {
 }
 
 fn seal_one(tx: &Transaction<'_>, file: FileId, batch: &SealedBatch) -> std::result::Result<(), Fault> {
-    let mut there =
-        tx.prepare_cached("SELECT key, body_sha256, records FROM batch WHERE file = ?1 AND ordinal = ?2")?;
-    let sealed: Option<(String, String, i64)> = there
-        .query_row(params![file.0, batch.ordinal as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let mut there = tx.prepare_cached(
+        "SELECT key, body_sha256, records, request_sha256 FROM batch WHERE file = ?1 AND ordinal = ?2",
+    )?;
+    let sealed: Option<(String, String, i64, Option<String>)> = there
+        .query_row(params![file.0, batch.ordinal as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    if let Some((key, body, records)) = sealed {
-        let same = key == batch.key.0 && body == batch.body_sha256.as_str() && records as u64 == batch.records;
+    let request_sha256 = batch.request_sha256.as_ref().map(Sha256Hex::as_str);
+    if let Some((key, body, records, request)) = sealed {
+        let same = key == batch.key.0
+            && body == batch.body_sha256.as_str()
+            && records as u64 == batch.records
+            && request.as_deref() == request_sha256;
         return if same { Ok(()) } else { Err(LedgerError::SealMismatch { ordinal: batch.ordinal }.into()) };
     }
     let mut insert = tx.prepare_cached(
-        "INSERT INTO batch (file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, pending)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'sealed', ?4)",
+        "INSERT INTO batch (file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state, pending,
+                            request_sha256)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'sealed', ?4, ?9)",
     )?;
     insert.execute(params![
         file.0,
@@ -191,7 +199,8 @@ fn seal_one(tx: &Transaction<'_>, file: FileId, batch: &SealedBatch) -> std::res
         batch.spool_offset as i64,
         batch.body_length as i64,
         batch.body_sha256.as_str(),
-        batch.key.0
+        batch.key.0,
+        request_sha256
     ])?;
     Ok(insert_batch_amounts(tx, tx.last_insert_rowid(), &batch.amounts)?)
 }
@@ -207,6 +216,7 @@ pub(super) fn batch_row(row: &Row<'_>) -> rusqlite::Result<BatchRow> {
             spool_offset: count(4)?,
             body_length: count(5)?,
             body_sha256: Sha256Hex::new(row.get::<_, String>(6)?),
+            request_sha256: row.get::<_, Option<String>>(13)?.map(Sha256Hex::new),
             key: IdempotencyKey(row.get(7)?),
             // Sending needs no amounts; the ledger moves them by itself.
             amounts: Vec::new(),

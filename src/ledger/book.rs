@@ -10,6 +10,7 @@ use super::reject::insert_refused;
 use super::row::{Answers, BatchId, FileId, Finished, Part, RefusedRecord, RunLease, Verdict};
 use super::{Fault, LedgerError, one, to_ms, word};
 use crate::domain::delivery::{BatchOrigin, BatchState, Fate};
+use crate::domain::name::Sha256Hex;
 use crate::domain::reference;
 
 type Done<T> = Result<T, Fault>;
@@ -262,8 +263,8 @@ pub(super) fn seal_part(
 ) -> rusqlite::Result<BatchId> {
     let mut insert = tx.prepare_cached(
         "INSERT INTO batch (file, ordinal, first_record, records, spool_offset, body_length, body_sha256, key, state,
-                            pending, origin, parent, resend)
-         SELECT ?1, max(ordinal) + 1, ?2, ?3, ?4, ?5, ?6, ?7, 'sealed', ?3, ?8, ?9, ?10 FROM batch WHERE file = ?1",
+                            pending, origin, parent, resend, request_sha256)
+         SELECT ?1, max(ordinal) + 1, ?2, ?3, ?4, ?5, ?6, ?7, 'sealed', ?3, ?8, ?9, ?10, ?11 FROM batch WHERE file = ?1",
     )?;
     let body = &part.body;
     insert.execute(params![
@@ -276,7 +277,8 @@ pub(super) fn seal_part(
         part.key.0,
         origin.word(),
         parent.0,
-        resend as i64
+        resend as i64,
+        body.request_sha256.as_ref().map(Sha256Hex::as_str)
     ])?;
     Ok(BatchId(tx.last_insert_rowid()))
 }

@@ -462,6 +462,8 @@ pub struct SecondBody {
     pub body_sha256: Sha256Hex,
     /// What its records add to the measures of the file, as `Measuring::amounts` reads it from the body.
     pub amounts: Vec<(u32, i64)>,
+    /// SHA-256 of what is sent, and where to, when that is made of it.
+    pub request_sha256: Option<Sha256Hex>,
 }
 
 /// The answers of a batch.

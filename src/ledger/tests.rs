@@ -117,6 +117,7 @@ fn sealed(batches: u64) -> Vec<SealedBatch> {
         spool_offset: ordinal * 100,
         body_length: 100,
         body_sha256: Sha256Hex::new(format!("body {ordinal}")),
+        request_sha256: (ordinal == 1).then(|| Sha256Hex::new("request")),
         key: IdempotencyKey(format!("key {ordinal}")),
         amounts: Vec::new(),
     };

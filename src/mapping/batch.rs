@@ -7,10 +7,12 @@ use sha2::{Digest, Sha256};
 use super::chunk::Mapped;
 use super::envelope::Envelope;
 use super::gauge::{Amount, Gauge, Totals};
-use super::spec::OutputFormat;
+use super::request::Encoder;
+use super::spec::{MappingSpec, OutputFormat};
 use super::version::hex;
 use crate::domain::job::BatchRule;
 use crate::domain::name::Sha256Hex;
+use crate::format::write::RecordWriter;
 
 /// A body in the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct SpooledBatch {
     pub body_sha256: Sha256Hex,
     /// What its records add to the job's measures.
     pub amounts: Vec<Amount>,
+    /// SHA-256 of the request that is made of it; `None`: the body is what is sent.
+    pub request_sha256: Option<Sha256Hex>,
 }
 
 /// Puts records into bodies. The boundaries depend on the records and the rule alone, never on chunks.
@@ -38,6 +42,8 @@ pub struct Batcher<'a> {
     envelope: Envelope,
     /// Takes the length of each record, four little-endian bytes, so that records can be found in their bodies.
     lengths: Option<&'a mut dyn Write>,
+    /// Makes the request of each body, and what it has made so far of the open one.
+    encoder: Option<(Encoder, Vec<u8>)>,
     hasher: Sha256,
     /// Records in the open batch.
     records: u64,
@@ -65,6 +71,7 @@ impl<'a> Batcher<'a> {
             most_bytes,
             envelope: Envelope::new(rule, format),
             lengths: None,
+            encoder: None,
             hasher: Sha256::new(),
             records: 0,
             length: 0,
@@ -83,6 +90,18 @@ impl<'a> Batcher<'a> {
     /// Also adds up what the gauge reads.
     pub fn measure(&mut self, gauge: &'a Gauge, totals: &'a mut Totals) {
         self.gauge = Some((gauge, totals));
+    }
+
+    /// The same, and `encoder` makes the request of each body.
+    #[must_use]
+    pub fn with_requests(self, encoder: Option<Encoder>) -> Self {
+        Self { encoder: encoder.map(|encoder| (encoder, Vec::new())), ..self }
+    }
+
+    /// What its requests are written with; `None`: they are JSON.
+    pub fn writer(&self, spec: &MappingSpec) -> Option<Box<dyn RecordWriter>> {
+        let (encoder, _) = self.encoder.as_ref()?;
+        Encoder::new(spec, encoder.rule()).map(|encoder| Box::new(encoder) as Box<dyn RecordWriter>)
     }
 
     /// What stands behind each record of a chunk.
@@ -129,6 +148,7 @@ impl<'a> Batcher<'a> {
             if let Some((gauge, totals)) = &mut self.gauge {
                 gauge.add(mapped.out.get(start..end).unwrap_or_default(), totals);
             }
+            self.encode(mapped.out.get(start..end).unwrap_or_default())?;
             start = end + separator;
         }
         self.write(mapped.out.get(from..start.saturating_sub(separator).max(from)))
@@ -149,7 +169,29 @@ impl<'a> Batcher<'a> {
         Ok(self.first_record)
     }
 
+    /// Adds a record to the request of the open batch.
+    fn encode(&mut self, record: &[u8]) -> io::Result<()> {
+        let Some((encoder, request)) = &mut self.encoder else { return Ok(()) };
+        let mut refused = Vec::new();
+        encoder.record(record, request, &mut refused);
+        match refused.first() {
+            None => Ok(()),
+            // What cannot be written was rejected while the file was mapped.
+            Some(refused) => Err(io::Error::other(format!("a record that was mapped {}", refused.message))),
+        }
+    }
+
+    /// The hash of the request of the open batch.
+    fn request_sha256(&mut self) -> io::Result<Option<Sha256Hex>> {
+        let Some((encoder, request)) = &mut self.encoder else { return Ok(None) };
+        encoder.end(request).map_err(io::Error::other)?;
+        Ok(Some(encoder.request(std::mem::take(request)).sha256()))
+    }
+
     fn open(&mut self) -> io::Result<()> {
+        if let Some((encoder, request)) = &mut self.encoder {
+            encoder.begin(request);
+        }
         self.length = self.envelope.before.len() as u64;
         self.hasher.update(&self.envelope.before);
         self.spool.write_all(&self.envelope.before)
@@ -166,6 +208,7 @@ impl<'a> Batcher<'a> {
             body_length,
             body_sha256: hex(&self.hasher.finalize_reset()),
             amounts: self.gauge.as_mut().map(|(_, totals)| totals.take()).unwrap_or_default(),
+            request_sha256: self.request_sha256()?,
         };
         self.offset += body_length;
         self.first_record += self.records;

@@ -77,7 +77,8 @@ mod tests {
         fn records_come_out_of_a_body_as_they_went_in(
             list in proptest::collection::vec("[a-z,\\[\\]\n]{0,12}", 1..9), wrap in any::<bool>(), lines in any::<bool>()
         ) {
-            let rule = BatchRule { records: 9, bytes: 1 << 20, wrap: wrap.then(|| "orders".to_owned()) };
+            let wrap = wrap.then(|| "orders".to_owned());
+            let rule = BatchRule { records: 9, bytes: 1 << 20, wrap, ..BatchRule::default() };
             let envelope = Envelope::new(&rule, if lines { OutputFormat::Jsonl } else { OutputFormat::Json });
             let records: Vec<&[u8]> = list.iter().map(String::as_bytes).collect();
             let lengths: Vec<u32> = records.iter().map(|record| record.len() as u32).collect();

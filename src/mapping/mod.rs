@@ -1,5 +1,6 @@
 //! Rows → payload bytes, by a compiled plan. Bad data is a value: a fault of a field, never an error of the program.
 
+mod address;
 pub mod batch;
 pub mod chunk;
 pub mod claim;
@@ -21,6 +22,7 @@ pub mod output;
 pub mod plan;
 mod quick;
 mod record;
+pub mod request;
 mod rule;
 mod shape;
 pub mod spec;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::request::kept::to_text;
 use super::spec::MappingSpec;
 use crate::domain::job::BatchRule;
 use crate::domain::name::Sha256Hex;
@@ -17,13 +18,17 @@ pub fn version(spec: &MappingSpec, batch: &BatchRule) -> Sha256Hex {
         records: u32,
         bytes: u64,
         wrap: Option<&'a str>,
+        // What is not written is not in the version, so that a job that knows nothing of it keeps its keys.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
     }
     #[derive(Serialize)]
     struct Versioned<'a> {
         mapping: &'a MappingSpec,
         batch: Batch<'a>,
     }
-    let batch = Batch { records: batch.records, bytes: batch.bytes, wrap: batch.wrap.as_deref() };
+    let BatchRule { records, bytes, wrap, request } = batch;
+    let batch = Batch { records: *records, bytes: *bytes, wrap: wrap.as_deref(), request: to_text(request) };
     match serde_json::to_vec(&Versioned { mapping: spec, batch }) {
         Ok(json) => hex(&Sha256::digest(json)),
         // Only maps with keys that are no texts cannot be written, and there are none.

@@ -286,7 +286,10 @@ impl Said {
 
 /// The value of field `ours` in each record of a body that we wrote ourselves.
 fn record_keys(body: &[u8], ours: &[String], records: u64) -> Result<Vec<Option<String>>, String> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| format!("our own body is not JSON: {error}"))?;
+    // Lines are one value behind the other.
+    let values = serde_json::Deserializer::from_slice(body).into_iter::<Value>().collect::<Result<Vec<_>, _>>();
+    let mut values = values.map_err(|error| format!("our own body is not JSON: {error}"))?;
+    let body = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
     let key = |record: &Value| ours.iter().try_fold(record, |value, name| value.get(name)).and_then(as_text);
     let list = match &body {
         Value::Array(list) => Some(list),

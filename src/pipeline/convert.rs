@@ -23,11 +23,13 @@ use crate::domain::job::BatchRule;
 use crate::domain::reject::{FileFault, Reject, RejectCode};
 use crate::domain::source::EmptyFile;
 use crate::format::layout::{FoundLine, LayoutSpec, Occurs};
+use crate::format::write::RecordWriter;
 pub use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
 pub use crate::mapping::batch::SpooledBatch;
 use crate::mapping::chunk::{Mapped, RowWarning};
 use crate::mapping::gauge::Slot;
+use crate::mapping::output;
 use crate::mapping::spec::{ColumnPlace, ControlRule, Declared, Format, MappingSpec};
 use crate::mapping::tally::{DeclaredCell, results};
 
@@ -117,6 +119,11 @@ pub trait RecordSink {
     /// What stands behind each record in `Mapped::out`.
     fn separator(&self) -> Option<u8>;
 
+    /// What the records will be written with; it says which of them cannot be.
+    fn writer(&self, spec: &MappingSpec) -> Option<Box<dyn RecordWriter>> {
+        output::writer(spec)
+    }
+
     /// Takes records.
     ///
     /// # Errors
@@ -134,6 +141,10 @@ pub trait RecordSink {
 }
 
 impl RecordSink for Batcher<'_> {
+    fn writer(&self, spec: &MappingSpec) -> Option<Box<dyn RecordWriter>> {
+        Self::writer(self, spec)
+    }
+
     fn separator(&self) -> Option<u8> {
         Self::separator(self)
     }

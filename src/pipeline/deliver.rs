@@ -336,12 +336,11 @@ impl<T: Target> Coordinator<'_, T> {
     fn settle(&mut self, landing: Landing) -> Result<(), RunError> {
         let Landing { id, at, flown } = landing;
         self.waiting_since.get_or_insert_with(Instant::now);
-        let Flown::Sent { reply, outcome } = flown else {
+        let Flown::Sent { status, reply, outcome } = flown else {
             self.held_back(id, at);
             return Ok(());
         };
         self.hear(&reply);
-        let status = reply.as_ref().ok().map(|reply| reply.status);
         let (verdict, note) = match &outcome {
             AttemptOutcome::Answered(answered) => {
                 self.answered_any = true;

@@ -28,6 +28,7 @@ use super::measuring::{KeptMeasure, Measuring, new_measures, whole_amounts};
 use super::payload::Payload;
 use super::remote_thread::RemoteThread;
 use super::unwrap::{self, Unwrap};
+use super::wire::Form;
 use super::{Order, Ports, RunError, Step, gate};
 use crate::config::project::Pinned;
 use crate::domain::delivery::SealedBatch;
@@ -39,8 +40,8 @@ use crate::domain::reject::FileFault;
 use crate::ledger::Ledger;
 use crate::ledger::row::{BatchId, FileMeasure, FileRow, Mapped, RunFault, RunLease, RunRow};
 use crate::ledger::state::States;
-use crate::mapping::envelope::Envelope;
 use crate::mapping::gauge::Gauge;
+use crate::mapping::request::kept;
 use crate::mapping::spec::{Format, MappingSpec};
 use crate::mapping::{self, Facts};
 use crate::ports::Target;
@@ -54,6 +55,22 @@ struct Kept {
     wrap: Option<String>,
     #[serde(default)]
     measures: Vec<KeptMeasure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+}
+
+impl Kept {
+    fn new(mapping: &Pinned, batch: &BatchRule, measures: &[Measure]) -> Self {
+        let BatchRule { records, bytes, wrap, request } = batch;
+        let (mapping, wrap, request) = (mapping.clone(), wrap.clone(), kept::to_text(request));
+        let measures = measures.iter().map(KeptMeasure::from).collect();
+        Self { mapping, records: *records, bytes: *bytes, wrap, measures, request }
+    }
+
+    fn batch(&self) -> Result<BatchRule, RunError> {
+        let request = kept::from_text(self.request.as_deref()).map_err(RunError::Pinned)?;
+        Ok(BatchRule { records: self.records, bytes: self.bytes, wrap: self.wrap.clone(), request })
+    }
 }
 
 /// A run under way.
@@ -98,14 +115,7 @@ impl<'a, T: Target> Ferry<'a, T> {
         let row = || ledger.run(&lease.run)?.ok_or_else(|| RunError::NoSuchRun(lease.run.clone()));
         let mut run = row()?;
         if run.pinned.is_none() {
-            let batch = order.job.target.batch.clone();
-            let kept = Kept {
-                mapping: order.pinned.clone(),
-                records: batch.records,
-                bytes: batch.bytes,
-                wrap: batch.wrap,
-                measures: order.job.measures.iter().map(KeptMeasure::from).collect(),
-            };
+            let kept = Kept::new(&order.pinned, &order.job.target.batch, &order.job.measures);
             let kept = serde_json::to_string(&kept).map_err(|error| RunError::Internal(error.to_string()))?;
             let version = mapping::version(&order.mapping, &order.job.target.batch);
             ledger.pin(lease, &version, &kept)?;
@@ -397,7 +407,11 @@ impl<'a, T: Target> Ferry<'a, T> {
             hides: self.spec.fields.iter().any(|field| field.pii.is_some()),
             answered_before: file.records.accepted + file.records.refused > 0,
         };
-        match deliver::all(delivery, self.ports.clock.clone()).await? {
+        let sent = deliver::all(delivery, self.ports.clock.clone()).await?;
+        for announced in self.ports.target.announced() {
+            self.ledger.warn_of_file(self.lease, file.id, &announced)?;
+        }
+        match sent {
             Sent::All => self.settle(file, &artifacts),
             Sent::Interrupted => {
                 self.interrupted = true;
@@ -424,10 +438,9 @@ impl<'a, T: Target> Ferry<'a, T> {
 
     fn payload(&self, file: &FileRow, artifacts: &Artifacts, first: bool) -> Result<Payload, RunError> {
         let now = &self.order.job.target.batch;
-        let envelopes =
-            [Envelope::new(&self.batch, self.spec.output.format), Envelope::new(now, self.order.mapping.output.format)];
+        let forms = [Form::new(&self.spec, &self.batch), Form::new(&self.order.mapping, now)];
         let content = self.content_again(file, artifacts)?;
-        Payload::open(artifacts, &content, first, envelopes, self.measuring(file)?).map_err(RunError::Spool)
+        Payload::open(artifacts, &content, first, forms, self.measuring(file)?).map_err(RunError::Spool)
     }
 
     fn settle(&self, file: &FileRow, artifacts: &Artifacts) -> Result<(), RunError> {
@@ -463,7 +476,7 @@ fn begun_with(run: &RunRow) -> Result<(MappingSpec, BatchRule, Vec<Measure>), Ru
     let pinned = run.pinned.as_deref().unwrap_or_default();
     let kept: Kept = serde_json::from_str(pinned).map_err(|error| RunError::Pinned(error.to_string()))?;
     let spec = kept.mapping.compile().map_err(|problems| RunError::Pinned(problems.to_string()))?;
-    let batch = BatchRule { records: kept.records, bytes: kept.bytes, wrap: kept.wrap };
+    let batch = kept.batch()?;
     Ok((spec, batch, kept.measures.into_iter().map(Measure::from).collect()))
 }
 
@@ -475,6 +488,7 @@ fn sealed(seed: &KeySeed, ordinal: u64, batch: SpooledBatch, measures: &[FileMea
         spool_offset: batch.spool_offset,
         body_length: batch.body_length,
         body_sha256: batch.body_sha256,
+        request_sha256: batch.request_sha256,
         key: seed.key(ordinal),
         amounts: whole_amounts(&batch.amounts, measures),
     }

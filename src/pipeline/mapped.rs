@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::mapping::Facts;
 use crate::mapping::batch::Batcher;
 use crate::mapping::gauge::{Gauge, Totals};
+use crate::mapping::request::Encoder;
 use crate::mapping::spec::MappingSpec;
 
 /// The paths of one file within its run's folder.
@@ -133,7 +134,7 @@ fn map_to_files(artifacts: &Artifacts, order: &MapOrder<'_>) -> io::Result<Conve
     let mut totals = Totals::default();
     let mut lengths = BufWriter::with_capacity(1 << 16, create(&artifacts.lengths)?);
     let batcher = Batcher::new(order.batch, order.spec.output.format, &mut spool, &mut keep);
-    let mut batcher = batcher.with_lengths(&mut lengths);
+    let mut batcher = batcher.with_lengths(&mut lengths).with_requests(Encoder::new(order.spec, order.batch));
     if let Some(gauge) = order.gauge {
         batcher.measure(gauge, &mut totals);
     }
@@ -185,6 +186,7 @@ fn write_batch(output: &mut dyn Write, batch: &SpooledBatch) -> io::Result<()> {
         output.write_all(&number.to_le_bytes())?;
     }
     write_part(output, batch.body_sha256.as_str().as_bytes())?;
+    write_part(output, batch.request_sha256.as_ref().map_or("", Sha256Hex::as_str).as_bytes())?;
     output.write_all(&(batch.amounts.len() as u64).to_le_bytes())?;
     for (slot, amount) in &batch.amounts {
         output.write_all(&u64::from(*slot).to_le_bytes())?;
@@ -201,6 +203,7 @@ fn read_batch(input: &mut dyn Read) -> io::Result<Option<SpooledBatch>> {
         spool_offset: read_number(input)?,
         body_length: read_number(input)?,
         body_sha256: Sha256Hex::new(read_text(input)?),
+        request_sha256: Some(read_text(input)?).filter(|hash| !hash.is_empty()).map(Sha256Hex::new),
         amounts: Vec::new(),
     };
     for _ in 0..read_number(input)? {

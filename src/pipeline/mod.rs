@@ -24,6 +24,7 @@ mod measuring;
 pub mod payload;
 pub mod pick;
 pub mod problem;
+pub mod protocol;
 pub mod remote_thread;
 mod search;
 pub mod seen;
@@ -31,6 +32,7 @@ pub mod split;
 pub mod stop;
 pub mod trial;
 pub mod unwrap;
+pub mod wire;
 pub mod written;
 
 use std::path::PathBuf;

@@ -16,9 +16,12 @@ use super::key::derived;
 use super::land::hex;
 use super::mapped::Artifacts;
 use super::measuring::Measuring;
+use super::protocol::Protocol;
+use super::wire::{Form, Wire};
 use crate::domain::delivery::{BatchOrigin, Fate, SealedBatch};
 use crate::ledger::row::{Part, Portion, SecondBody};
 use crate::mapping::envelope::Envelope;
+use crate::mapping::request::Request as Made;
 
 /// Bodies, back to back, with the place and the length of each record.
 struct Store {
@@ -36,9 +39,19 @@ pub struct Payload {
     /// What rows were read from.
     content: File,
     /// Those of the bodies in it: of the mapping that the run began with, and of the one it has now.
-    envelopes: [Envelope; 2],
+    forms: [Form; 2],
     /// Reads what records add to the job's measures; `None` where nothing is added up.
     measuring: Option<Measuring>,
+}
+
+/// What is sent for a batch.
+pub struct Request {
+    /// Path and query; `None`: those of the target.
+    pub path: Option<String>,
+    /// The body.
+    pub body: Bytes,
+    /// What the other side speaks.
+    pub protocol: Protocol,
 }
 
 impl Payload {
@@ -48,7 +61,7 @@ impl Payload {
         artifacts: &Artifacts,
         content: &Path,
         first: bool,
-        envelopes: [Envelope; 2],
+        forms: [Form; 2],
         measuring: Option<Measuring>,
     ) -> io::Result<Self> {
         let first = match first {
@@ -65,7 +78,7 @@ impl Payload {
             let _ = second.set(Store::grow(&artifacts.second)?);
         }
         let second_paths = artifacts.second.clone();
-        Ok(Self { first, second, second_paths, content: File::open(content)?, envelopes, measuring })
+        Ok(Self { first, second, second_paths, content: File::open(content)?, forms, measuring })
     }
 
     fn store(&self, origin: BatchOrigin) -> io::Result<&Store> {
@@ -116,8 +129,33 @@ impl Payload {
         body: &'b [u8],
     ) -> Result<(&Envelope, Vec<&'b [u8]>), RunError> {
         let lengths = self.store(origin).and_then(|store| store.lengths_of(sealed)).map_err(RunError::Spool)?;
-        let found = self.envelopes.iter().find_map(|envelope| Some((envelope, envelope.records(body, &lengths)?)));
+        let envelopes = self.forms.iter().map(|form| &form.envelope);
+        let found = envelopes.into_iter().find_map(|envelope| Some((envelope, envelope.records(body, &lengths)?)));
         found.ok_or_else(strange)
+    }
+
+    /// What is sent for a batch with this `body`, exactly as sealed.
+    pub fn request(&self, origin: BatchOrigin, sealed: &SealedBatch, body: &Bytes) -> Result<Request, RunError> {
+        let (_, records) = self.records(origin, sealed, body)?;
+        Ok(match self.wire(sealed, &records)? {
+            None => Request { path: None, body: body.clone(), protocol: Protocol::Http },
+            Some((wire, made)) => Request { path: made.path, body: Bytes::from(made.body), protocol: wire.protocol() },
+        })
+    }
+
+    /// What makes the request of a batch, and the request; `None`: the body is sent as it is. Whichever it is, it makes what was
+    /// sealed.
+    fn wire(&self, sealed: &SealedBatch, records: &[&[u8]]) -> Result<Option<(&Wire, Made)>, RunError> {
+        let Some(hash) = &sealed.request_sha256 else {
+            return if self.forms.iter().any(|form| form.wire.is_none()) { Ok(None) } else { Err(not_sealed()) };
+        };
+        for wire in self.forms.iter().filter_map(|form| form.wire.as_ref()) {
+            // The other form may have no place for these records.
+            if let Some(made) = wire.request(records).ok().filter(|made| made.sha256() == *hash) {
+                return Ok(Some((wire, made)));
+            }
+        }
+        Err(not_sealed())
     }
 
     /// Where the rows of a record are, and their bytes.
@@ -151,7 +189,11 @@ impl Payload {
         let key = derived(&parent.key, positions.first().copied().unwrap_or(0), resend);
         let amounts = self.measuring.as_ref().map(|measuring| measuring.amounts(&picked)).unwrap_or_default();
         let body = self.add(&body, &entries, &sizes).and_then(|body| self.sync().map(|()| body));
-        let body = SecondBody { amounts, ..body.map_err(RunError::Spool)? };
+        let made = match self.wire(parent, &records)? {
+            Some((wire, _)) => Some(wire.request(&picked).map_err(RunError::Internal)?.sha256()),
+            None => None,
+        };
+        let body = SecondBody { amounts, request_sha256: made, ..body.map_err(RunError::Spool)? };
         Ok(Part { positions, body, key })
     }
 
@@ -175,6 +217,11 @@ impl Payload {
 
 fn strange() -> RunError {
     RunError::Internal("a body does not hold the records that were sealed with it".to_owned())
+}
+
+fn not_sealed() -> RunError {
+    let message = "the request is not what was sealed (by another version of Nightferry?); nothing more was sent";
+    RunError::Internal(message.to_owned())
 }
 
 impl Store {
@@ -205,7 +252,15 @@ impl Store {
         let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
         self.lengths.write_all_at(&sizes, first_record * 4)?;
         let (body_length, body_sha256) = (body.len() as u64, hex(&Sha256::digest(body)));
-        Ok(SecondBody { first_record, records, spool_offset, body_length, body_sha256, amounts: Vec::new() })
+        Ok(SecondBody {
+            first_record,
+            records,
+            spool_offset,
+            body_length,
+            body_sha256,
+            amounts: Vec::new(),
+            request_sha256: None,
+        })
     }
 
     fn sync(&self) -> io::Result<()> {

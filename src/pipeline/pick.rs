@@ -12,10 +12,12 @@ use crate::domain::control::Previous;
 use crate::domain::job::BatchRule;
 use crate::domain::reject::FileFault;
 use crate::domain::source::EmptyFile;
+use crate::format::write::RecordWriter;
 use crate::ledger::row::{BatchId, OpenReject, RefusedBefore, ReplayedRecord};
 use crate::mapping::Facts;
 use crate::mapping::batch::{Batcher, SpooledBatch};
 use crate::mapping::chunk::Mapped;
+use crate::mapping::request::Encoder;
 use crate::mapping::spec::MappingSpec;
 
 /// What of a file is open, and what of that is wanted.
@@ -106,6 +108,7 @@ pub fn pick(order: PickOrder<'_>, wanted: &Wanted, spool: &mut File) -> io::Resu
         Ok(())
     };
     let batcher = Batcher::new(order.batch, order.spec.output.format, spool, &mut keep);
+    let batcher = batcher.with_requests(Encoder::new(order.spec, order.batch));
     let mut sink = Picker { batcher, wanted, measuring: order.measuring, picked: Vec::new(), unmeasured: 0 };
     let size = order.landed.metadata()?.len();
     let converted = convert_to(
@@ -195,6 +198,10 @@ impl Picker<'_> {
 impl RecordSink for Picker<'_> {
     fn separator(&self) -> Option<u8> {
         self.batcher.separator()
+    }
+
+    fn writer(&self, spec: &MappingSpec) -> Option<Box<dyn RecordWriter>> {
+        self.batcher.writer(spec)
     }
 
     fn add(&mut self, mapped: &Mapped) -> io::Result<()> {

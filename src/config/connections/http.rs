@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::lookup::constant;
 use super::super::tree::{At, Sink, Table, Value};
 use super::super::unit::duration;
 use super::auth::read_auth;
@@ -13,7 +14,8 @@ use crate::domain::pace::Rate;
 pub(super) fn read(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Option<HttpConnection> {
     let base_url = table.required("base_url").and_then(|value| base_url(&value));
     let timeout = table.get("timeout").map_or(Some(Duration::from_secs(30)), |value| duration(&value));
-    let headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
+    let mut headers = table.table("headers").map(|headers| read_headers(&headers, secrets)).unwrap_or_default();
+    headers.extend(api_version(table));
     let auth = read_auth(table, secrets);
     let tls = read_tls(table, secrets);
     let proxy = table.get("proxy").map_or(Some(None), |value| read_proxy(&value, secrets).map(Some));
@@ -142,6 +144,19 @@ fn refuse_redirects(table: &Table<'_>) {
             "put the final address into `base_url`; a run that meets a redirect stops and shows where it points",
         );
     }
+}
+
+/// `api_version`: a header like any other, with a place of its own because its value is what changes.
+fn api_version(table: &Table<'_>) -> Option<(String, SecretText)> {
+    let version = table.table("api_version")?;
+    let good = |text: &At<String>| check_header(table.sink(), text);
+    let header = version.required("header").and_then(|value| value.text()).filter(good);
+    let value = version.required("value").and_then(|value| {
+        let text = constant(&value)?.into_text();
+        Some(At { value: text, span: value.span() }).filter(good)
+    });
+    version.end();
+    Some((header?.value, SecretText::Plain(value?.value)))
 }
 
 fn read_headers(table: &Table<'_>, secrets: &mut Vec<At<String>>) -> Vec<(String, SecretText)> {

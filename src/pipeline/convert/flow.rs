@@ -18,7 +18,6 @@ use crate::domain::reject::{FileFault, Reject};
 use crate::format::csv::split::{Piece, Splitter};
 use crate::format::layout::FoundLine;
 use crate::mapping::chunk::{Load, RowWarning, TextOf, Warnings, Worker};
-use crate::mapping::output::writer;
 use crate::mapping::plan::Plan;
 use crate::mapping::spec::MappingSpec;
 use crate::mapping::tally::Tally;
@@ -206,7 +205,7 @@ pub(super) fn flow(
             let (to_worker, jobs) = mpsc::sync_channel::<Load>(2);
             let (results, from_worker) = mpsc::sync_channel::<Load>(2);
             let worker = Worker::new(plan, dialect, text_of, separator);
-            let writable = writer(input.spec).map(|writer| Writable::new(plan, writer, separator));
+            let writable = assembly.records.writer(input.spec).map(|writer| Writable::new(plan, writer, separator));
             workers.push(
                 thread::Builder::new()
                     .name("map".to_owned())

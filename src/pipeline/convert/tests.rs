@@ -55,7 +55,7 @@ impl Case {
             limits: RejectLimits::default(),
             output: OutputSpec::default(),
         };
-        let batch = BatchRule { records: 100, bytes: 1 << 20, wrap: None };
+        let batch = BatchRule::default();
         Self { spec, batch, empty_file: None, chunk: CHUNK, threads: 2 }
     }
 
@@ -479,7 +479,9 @@ fn skipped_rows_never_reject_but_structure_comes_first() {
 fn batches_close_at_their_limits() {
     let content = "a,b\n1,2\n3,4\n5,6\n";
     let bodies = |records, bytes, wrap: Option<&str>| {
-        Case { batch: BatchRule { records, bytes, wrap: wrap.map(str::to_owned) }, ..ab() }.run(content).bodies
+        Case { batch: BatchRule { records, bytes, wrap: wrap.map(str::to_owned), ..BatchRule::default() }, ..ab() }
+            .run(content)
+            .bodies
     };
     let [r1, r2, r3] = [r#"{"a":"1","b":"2"}"#, r#"{"a":"3","b":"4"}"#, r#"{"a":"5","b":"6"}"#];
     assert_eq!(bodies(1, 1000, None), [r1, r2, r3]);
@@ -579,7 +581,7 @@ proptest! {
         chunk in 1_usize..20,
         records in 1_u32..4,
     ) {
-        let batch = BatchRule { records, bytes: 60, wrap: None };
+        let batch = BatchRule { records, bytes: 60, ..BatchRule::default() };
         let whole = Case { batch: batch.clone(), threads: 1, ..by_position(1) }.run(&content);
         let parts = Case { batch, threads: 3, chunk, ..by_position(1) }.run(&content);
         prop_assert_eq!(&whole, &parts);

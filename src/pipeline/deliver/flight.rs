@@ -11,7 +11,7 @@ use crate::domain::delivery::{AttemptOutcome, BatchOrigin, Failure, FailureKind,
 use crate::ledger::row::BatchId;
 use crate::pipeline::RunError;
 use crate::pipeline::answer::AnswerReader;
-use crate::pipeline::payload::Payload;
+use crate::pipeline::payload::{Payload, Request};
 use crate::ports::{BatchRequest, Clock, Reply, SendError, Target};
 
 /// Raised when nothing more may leave: a request that still waits for its place comes back unsent.
@@ -41,7 +41,13 @@ pub(super) enum Flown {
     /// Nothing of it was sent: the connection was shut before its place came.
     HeldBack,
     /// It was sent, or sending was tried.
-    Sent { reply: Result<Reply, SendError>, outcome: AttemptOutcome },
+    Sent {
+        /// As it arrived.
+        status: Option<u16>,
+        /// In the words of HTTP, whatever the other side speaks.
+        reply: Result<Reply, SendError>,
+        outcome: AttemptOutcome,
+    },
 }
 
 /// What a request needs; its attempt is written down already.
@@ -75,23 +81,31 @@ impl<T: Target> Flight<T> {
         }
         let body = payload.body(origin, &sealed)?;
         let key = has_key.then(|| sealed.key.clone());
-        let reply = target.send(BatchRequest { body: body.clone(), key }).await;
-        let outcome = match &reply {
-            Ok(reply) if reply.login_expired => failed(FailureKind::LoginExpired, "answered 401; logging in anew"),
-            Ok(reply) if has_key && says_key_was_reused(reply) => {
-                failed(FailureKind::KeyReused, "the target knows this key with another body")
+        let Request { path, body: sent, protocol } = payload.request(origin, &sealed, &body)?;
+        let reply = target.send(BatchRequest { body: sent, path, key }).await;
+        let status = reply.as_ref().ok().map(|reply| reply.status);
+        let (reply, outcome) = match reply {
+            Ok(reply) if reply.login_expired => {
+                (Ok(reply), failed(FailureKind::LoginExpired, "answered 401; logging in anew"))
             }
-            Ok(reply) => reader.read(reply, &body, sealed.records),
+            Ok(reply) if has_key && says_key_was_reused(&reply) => {
+                (Ok(reply), failed(FailureKind::KeyReused, "the target knows this key with another body"))
+            }
+            Ok(reply) => {
+                let (reply, outcome) = protocol.read(&reader, reply, &body, sealed.records);
+                (Ok(reply), outcome)
+            }
             Err(error) => {
-                let kind = match error {
+                let kind = match &error {
                     SendError::NotSent(_) => FailureKind::NotSent,
                     SendError::Login(_) => FailureKind::Login,
                     SendError::OutcomeUnknown(_) => FailureKind::OutcomeUnknown,
                 };
-                failed(kind, &error.to_string())
+                let outcome = failed(kind, &error.to_string());
+                (Err(error), outcome)
             }
         };
-        Ok(Landing { id, at: clock.now(), flown: Flown::Sent { reply, outcome } })
+        Ok(Landing { id, at: clock.now(), flown: Flown::Sent { status, reply, outcome } })
     }
 }
 

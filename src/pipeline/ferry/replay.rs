@@ -120,7 +120,7 @@ impl<T: Target> Ferry<'_, T> {
             }
         }
         let added = payload.add(&body, &entries, &sizes).map_err(RunError::Spool)?;
-        Ok(SecondBody { amounts, ..added })
+        Ok(SecondBody { amounts, request_sha256: batch.request_sha256.clone(), ..added })
     }
 }
 
