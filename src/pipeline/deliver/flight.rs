@@ -84,6 +84,10 @@ impl<T: Target> Flight<T> {
         let Request { path, body: sent, protocol } = payload.request(origin, &sealed, &body)?;
         let reply = target.send(BatchRequest { body: sent, path, key }).await;
         let status = reply.as_ref().ok().map(|reply| reply.status);
+        if matches!(status, Some(401 | 403)) {
+            // While the slot is still taken: the next one must not leave with a login that is refused.
+            barrier.raise();
+        }
         let (reply, outcome) = match reply {
             Ok(reply) if reply.login_expired => {
                 (Ok(reply), failed(FailureKind::LoginExpired, "answered 401; logging in anew"))
