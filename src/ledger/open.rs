@@ -42,9 +42,14 @@ impl Ledger {
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(at(data))?;
         let path = data.join("ledger.db");
-        // SQLite gives its side files the mode of the database file.
-        let made = fs::File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        made.map_err(at(&path))?;
+        // Turning a new database into one with a write-ahead log is refused at once while another process does the same, whatever
+        // the busy timeout: one at a time. The lock ends with `_turn`.
+        let _turn = turn(data).map_err(at(data))?;
+        if !path.exists() {
+            // SQLite gives its side files the mode of the database file. A file that is there is not opened: closing it would
+            // end the locks that another handle of this process has on it.
+            fs::File::options().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
+        }
         let owner = Owner::new(data).map_err(at(data))?;
         let sqlite = |source| LedgerError::Sqlite { path: path.clone(), source };
         let mut connection = Connection::open(&path).map_err(sqlite)?;
@@ -77,6 +82,13 @@ impl Ledger {
         let connection = Mutex::new(connection);
         Self { connection, path, owner, data: data.to_owned(), commits: AtomicU64::new(0) }
     }
+}
+
+/// A turn among the processes that open the ledger of a data folder.
+fn turn(data: &Path) -> std::io::Result<fs::File> {
+    let folder = fs::File::open(data)?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
