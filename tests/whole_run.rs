@@ -10,6 +10,7 @@
 mod support;
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -276,5 +277,19 @@ fn a_source_needs_no_connection_when_its_folder_is_here() {
         fs::write(inbox.join("orders_20261123.csv"), Stage::rows(1, 3)).unwrap();
         stage.run().exits(0);
         assert_eq!(stage.delivered_ids(), ids(1, 3));
+    }
+}
+
+#[test]
+fn many_processes_may_begin_a_data_folder_at_the_same_moment() {
+    for _ in 0..10 {
+        let stage = Stage::new(Source::Folder);
+        let spawn =
+            |_| stage.command(&["hold", "orders"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun: Vec<_> = (0..8).map(spawn).collect();
+        for process in begun {
+            let ended = process.wait_with_output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
     }
 }

@@ -625,18 +625,3 @@ fn a_ledger_of_the_second_schema_is_taken_over_with_its_batches_and_attempts() {
         ledger.lock().query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(broken, 0);
 }
-
-#[test]
-fn many_may_open_a_new_ledger_at_the_same_moment() {
-    for _ in 0..20 {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        std::thread::scope(|scope| {
-            let open = || Ledger::open(&data, "2026-11-23T03:15:00Z".parse().unwrap()).map(drop);
-            let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
-            for one in opened {
-                one.join().unwrap().unwrap();
-            }
-        });
-    }
-}
