@@ -92,7 +92,7 @@ fn every_mistake_of_every_file_is_told_at_once_with_its_place() {
     assert_eq!(
         told,
         [
-            "NF190 jobs/orders.toml:1:1 this version reads but does not act on: `schedule.misfire`, `alerts`",
+            "NF190 jobs/orders.toml:1:1 this version reads but does not act on: `alerts`",
             "NF120 jobs/orders.toml:2:9 this job is `order`, but its file is `orders.toml`",
             "NF101 jobs/orders.toml:4:1 unknown key `owner` in `job`",
             "NF401 jobs/orders.toml:7:9 a cron expression has five fields, this has 6",

@@ -16,9 +16,11 @@ mod explain;
 mod export;
 mod fmt;
 mod given;
+mod health;
 mod hold;
 mod init;
 mod new;
+mod pause;
 mod preview;
 mod progress;
 mod reconcile;
@@ -31,6 +33,7 @@ mod run;
 mod runs;
 mod schedule;
 mod schema;
+mod serve;
 mod show;
 mod sign_off;
 mod signals;
@@ -117,6 +120,16 @@ enum Command {
     Release(hold::ReleaseArgs),
     /// Give up what a run holds: nothing of it is sent
     Drop(hold::DropArgs),
+    /// Serve: start every job at its time, until a signal says stop
+    Serve(serve::Args),
+    /// Say by the exit code whether the daemon serves: 0 or 1
+    Health,
+    /// Start no run of a job by its schedule for a while
+    Pause(pause::PauseArgs),
+    /// End the pause of a job
+    Unpause(pause::UnpauseArgs),
+    /// End a run that is due, waiting, held or under way; what was accepted stays accepted
+    Cancel(pause::CancelArgs),
     /// List what runs when, with holidays and changes of the clock
     Schedule(schedule::Args),
     /// List runs, newest first
@@ -165,6 +178,11 @@ pub fn main() -> Exit {
         Command::Hold(args) => hold::hold(&args, common),
         Command::Release(args) => hold::release(&args, common),
         Command::Drop(args) => hold::drop(&args, common),
+        Command::Serve(args) => serve::execute(&args, common),
+        Command::Health => health::execute(common),
+        Command::Pause(args) => pause::pause(&args, common),
+        Command::Unpause(args) => pause::unpause(&args, common),
+        Command::Cancel(args) => pause::cancel(&args, common),
         Command::Schedule(args) => schedule::execute(&args, common),
         Command::Runs(args) => runs::execute(&args, common),
         Command::Show(args) => show::execute(&args, common),

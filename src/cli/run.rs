@@ -119,6 +119,7 @@ pub fn order(prepared: &Prepared, date: NaiveDate, file: Option<PathBuf>) -> Res
         file,
         patience: None,
         data: prepared.context.data.clone(),
+        timeout: prepared.loaded.timetable.timeout,
     })
 }
 

@@ -31,7 +31,8 @@ pub struct Args {
     json: bool,
 }
 
-fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
+/// An instant of the command line.
+pub(super) fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
     let read = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
     read.map_err(|_| "an instant such as `2026-11-24T02:15:00Z` or `2026-11-24T03:15:00+01:00` is needed".to_owned())
 }

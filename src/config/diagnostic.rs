@@ -80,7 +80,7 @@ impl Problems {
     }
 
     /// Takes over what another reading found; the same mistake is kept once.
-    pub(super) fn merge(&mut self, other: Problems) {
+    pub fn merge(&mut self, other: Problems) {
         for diagnostic in other.diagnostics {
             if !self.diagnostics.contains(&diagnostic) {
                 self.diagnostics.push(diagnostic);

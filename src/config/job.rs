@@ -12,8 +12,8 @@ use super::tree::{At, Sink, Table, Value};
 use super::unit::{duration, size};
 use super::wrapping;
 use crate::domain::job::{
-    BatchRule, Idempotency, Job, MatchBy, OkWhen, OnUnanswered, PlaybookEntry, ResponseRule, Results, RetryOn,
-    RetryRule, Target,
+    BatchRule, Criticality, Idempotency, Job, MatchBy, OkWhen, OnUnanswered, PlaybookEntry, ResponseRule, Results,
+    RetryOn, RetryRule, Target,
 };
 use crate::domain::name::{ConnectionName, JobName, MappingName};
 
@@ -53,12 +53,14 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
     let request = target_table.as_ref().map(request::place).unwrap_or_default();
     let (target, target_place) = target_table.map(read_target).unwrap_or_default();
     let (reconcile, measures) = reconcile::read(&root);
+    let criticality = criticality(&root);
     let playbook = root.get("playbook").map(|value| read_playbook(&value)).unwrap_or_default();
     root.end();
     let job = (|| {
         Some(Job {
             name: JobName::new(name?.value),
             title: title.unwrap_or_default(),
+            criticality,
             enabled,
             mapping: MappingName::new(mapping.as_ref()?.value.clone()),
             source: source?,
@@ -71,6 +73,15 @@ pub fn read(sink: &Sink<'_>, root: Table<'_>, stem: &str, timezone: Option<&str>
     })();
     let _ = sink;
     ReadJob { job, schedule, mapping, source: source_place, target: target_place, reconcile, measures, request }
+}
+
+/// `[integration]` is for people; this one word is for the queue too.
+fn criticality(root: &Table<'_>) -> Criticality {
+    let word = root.peek("integration").and_then(|value| match value.node() {
+        DeValue::Table(table) => table.get("criticality").and_then(|word| word.get_ref().as_str().map(str::to_owned)),
+        _ => None,
+    });
+    word.and_then(|word| Criticality::from_word(&word)).unwrap_or(Criticality::Medium)
 }
 
 type Head = (Option<At<String>>, Option<String>, bool, Option<At<String>>);

@@ -55,8 +55,6 @@ pub fn read(table: Table<'_>, default_zone: Option<&str>) -> Option<ReadSchedule
         let help = "leave one of the two out: the job then runs by the clock, or behind the other";
         sink.error_help("NF405", &value.span(), "a job runs by `cron` or behind another job, not both", "", help);
     }
-    // The planner knows what they mean; nothing starts jobs by the clock yet.
-    table.not_acted_on_yet(&["misfire", "max_lateness", "overlap", "timeout", "jitter", "after_job"]);
     table.end();
     let timetable = Timetable {
         zone: zone?,

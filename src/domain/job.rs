@@ -17,6 +17,8 @@ pub struct Job {
     pub name: JobName,
     /// `[job] title`, for people.
     pub title: String,
+    /// `[integration] criticality`: what starts first when not everything can.
+    pub criticality: Criticality,
     /// `[job] enabled`: whether its schedule counts. By hand it runs all the same.
     pub enabled: bool,
     /// `[job] mapping`.
@@ -85,6 +87,21 @@ pub enum BusinessDateRule {
 words!(BusinessDateRule {
     SameDay => "same_day", PreviousDay => "previous_day", PreviousBusinessDay => "previous_business_day",
 });
+
+/// `[integration] criticality`: how bad it is when the job is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Criticality {
+    /// Nobody notices for days.
+    Low,
+    /// The usual.
+    Medium,
+    /// Work stands still.
+    High,
+    /// Money or people.
+    Critical,
+}
+
+words!(Criticality { Low => "low", Medium => "medium", High => "high", Critical => "critical" });
 
 /// `[schedule] on_holiday`: what happens on days that do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

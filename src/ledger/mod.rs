@@ -15,6 +15,7 @@ mod book;
 pub mod breaks;
 mod error;
 mod file;
+pub mod firing;
 mod hold;
 mod measure;
 mod open;
@@ -30,7 +31,7 @@ mod tests;
 pub mod write_off;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -50,6 +51,8 @@ pub struct Ledger {
     owner: Option<Owner>,
     data: PathBuf,
     commits: AtomicU64,
+    /// SQLite's count of writes by others, when it was last looked at.
+    seen_version: AtomicI64,
 }
 
 /// How long a lease lasts without being renewed. On one machine the owner's lock ends it sooner.

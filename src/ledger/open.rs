@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// The first SQLite without the write-ahead-log fault.
@@ -80,7 +81,14 @@ impl Ledger {
 
     fn new(connection: Connection, path: PathBuf, owner: Option<Owner>, data: &Path) -> Self {
         let connection = Mutex::new(connection);
-        Self { connection, path, owner, data: data.to_owned(), commits: AtomicU64::new(0) }
+        Self {
+            connection,
+            path,
+            owner,
+            data: data.to_owned(),
+            commits: AtomicU64::new(0),
+            seen_version: AtomicI64::new(-1),
+        }
     }
 }
 

@@ -74,6 +74,8 @@ pub struct RunRow {
     pub attempts: u64,
     /// When it should be balanced at the latest.
     pub expected_by: Option<DateTime<Utc>>,
+    /// The scheduled instant, of a run that has one.
+    pub scheduled_for: Option<DateTime<Utc>>,
     /// True while another living process holds it.
     pub held_by_living_process: bool,
 }

@@ -16,7 +16,7 @@ const SELECT_RUN: &str =
     finished_at, error_code, error_message, error_hint, owner,
     (SELECT CAST(coalesce(sum(batches), 0) AS BIGINT) FROM file WHERE file.run = run.id),
     (SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) FROM file WHERE file.run = run.id),
-    expected_by FROM run ";
+    expected_by, scheduled_for FROM run ";
 
 /// A run that a later `run` goes on with: interrupted, waiting, or failed with a file that is neither settled nor failed.
 pub(super) const UNFINISHED: &str =
@@ -113,7 +113,7 @@ impl Ledger {
         RunLease { run, lease: LeaseId::new(Uuid::new_v4().to_string()) }
     }
 
-    fn owner_id(&self) -> &str {
+    pub(super) fn owner_id(&self) -> &str {
         // A handle without an owner cannot write at all: `query_only`.
         self.owner.as_ref().map_or("", |owner| owner.id())
     }
@@ -241,12 +241,13 @@ impl Ledger {
             batches: row.get::<_, i64>(14)? as u64,
             attempts: row.get::<_, i64>(15)? as u64,
             expected_by: row.get::<_, Option<i64>>(16)?.map(from_ms),
+            scheduled_for: row.get::<_, Option<i64>>(17)?.map(from_ms),
             held_by_living_process: owner.is_some_and(|owner| is_alive(&self.data, &owner)),
         })
     }
 }
 
-fn new_run_id(now: DateTime<Utc>) -> RunId {
+pub(super) fn new_run_id(now: DateTime<Utc>) -> RunId {
     let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
     let timestamp = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
     RunId::new(Uuid::new_v7(timestamp).to_string())

@@ -3,7 +3,8 @@
 
 use super::ferry::Ferry;
 use super::search::Found;
-use super::{Carried, Order, Outcome, Ports, RunError, RunFailure, close, error, heartbeat, state_of};
+use super::watch::Watch;
+use super::{Carried, Order, Outcome, Ports, RunError, RunFailure, close, error, state_of};
 use crate::domain::name::RunId;
 use crate::domain::run::RunState;
 use crate::ledger::Ledger;
@@ -77,10 +78,10 @@ pub async fn run<T: Target>(
         Reopened::NotEnded(state) => return Err(RunError::NotEnded { run: run.clone(), state }.into()),
         Reopened::Missing => return Err(RunError::NoSuchRun(run.clone()).into()),
     };
-    let heartbeat = heartbeat(ledger, &lease, ports);
+    let (watch, ports) = Watch::over(ports);
     let carried = tokio::select! {
-        carried = carry(order, what, &lease, ports, ledger) => carried,
-        fenced = heartbeat => Err(fenced),
+        carried = carry(order, what, &lease, &ports, ledger) => carried,
+        fenced = watch.over_run(&lease, order.timeout, &ports, ledger) => Err(fenced),
     };
     let carried = carried.map(|mut carried| {
         if carried.state == RunState::Failed && carried.fault.is_none() {
@@ -89,7 +90,7 @@ pub async fn run<T: Target>(
         }
         carried
     });
-    close(carried, &lease, ports, ledger).map_err(|error| RunFailure { error, run: Some(lease.run) })
+    close(carried, &watch, order, &lease, &ports, ledger).map_err(|error| RunFailure { error, run: Some(lease.run) })
 }
 
 /// What a replay of a run would send. Nothing is written down, and nothing is sent.

@@ -144,6 +144,7 @@ fn empty_run(order: &Order, now: DateTime<Utc>) -> RunRow {
         batches: 0,
         attempts: 0,
         expected_by: None,
+        scheduled_for: None,
         held_by_living_process: false,
     }
 }

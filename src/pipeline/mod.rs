@@ -32,6 +32,7 @@ pub mod split;
 pub mod stop;
 pub mod trial;
 pub mod unwrap;
+mod watch;
 pub mod wire;
 pub mod written;
 
@@ -56,6 +57,7 @@ use crate::mapping::spec::MappingSpec;
 use crate::ports::{Clock, Remote, RemoteError, Target};
 use remote_thread::RemoteThread;
 use stop::Stop;
+use watch::Watch;
 
 /// How far a run is, for a progress bar.
 #[derive(Clone, Debug)]
@@ -142,6 +144,8 @@ pub struct Order {
     pub patience: Option<Patience>,
     /// The data folder.
     pub data: PathBuf,
+    /// A run that takes longer is stopped.
+    pub timeout: Option<Duration>,
 }
 
 /// How a run waits for its files.
@@ -172,6 +176,8 @@ pub enum Begin {
     Date,
     /// `nightferry resume RUN`.
     Resume(RunId),
+    /// An occurrence that the schedule decided about.
+    Firing(RunId),
 }
 
 /// A run that could not go on, or could not begin.
@@ -205,6 +211,7 @@ pub async fn run<T: Target>(
             ledger.open_run(&key, Trigger::Manual, now)?
         }
         Begin::Resume(run) => ledger.resume_run(&run, now)?.ok_or(RunError::NoSuchRun(run))?,
+        Begin::Firing(run) => ledger.start_run(&run, now)?.ok_or(RunError::NoSuchRun(run))?,
     };
     let lease = match opened {
         Opened::Busy(run) => return Err(RunError::Busy { job: order.job.name.clone(), run }.into()),
@@ -213,22 +220,12 @@ pub async fn run<T: Target>(
     if let Some(deadline) = order.expected_by {
         ledger.expect_by(&lease, deadline)?;
     }
-    let heartbeat = heartbeat(ledger, &lease, ports);
+    let (watch, ports) = Watch::over(ports);
     let carried = tokio::select! {
-        carried = carry(order, resumed, &lease, ports, ledger) => carried,
-        fenced = heartbeat => Err(fenced),
+        carried = carry(order, resumed, &lease, &ports, ledger) => carried,
+        fenced = watch.over_run(&lease, order.timeout, &ports, ledger) => Err(fenced),
     };
-    close(carried, &lease, ports, ledger).map_err(|error| RunFailure { error, run: Some(lease.run) })
-}
-
-/// Renews the lease until it is lost.
-async fn heartbeat<T>(ledger: &Ledger, lease: &RunLease, ports: &Ports<T>) -> RunError {
-    loop {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        if let Err(error) = ledger.renew(lease, ports.clock.now()) {
-            return error.into();
-        }
-    }
+    close(carried, &watch, order, &lease, &ports, ledger).map_err(|error| RunFailure { error, run: Some(lease.run) })
 }
 
 /// What carrying the files of a run came to.
@@ -301,6 +298,8 @@ fn state_of<T: Target>(
 /// Writes the end of the run down; a disk that is full leaves it resumable.
 fn close<T>(
     carried: Result<Carried, RunError>,
+    watch: &Watch,
+    order: &Order,
     lease: &RunLease,
     ports: &Ports<T>,
     ledger: &Ledger,
@@ -308,8 +307,9 @@ fn close<T>(
     let now = ports.clock.now();
     match carried {
         Ok(carried) if carried.interrupted => {
-            ledger.release_run(lease)?;
-            Ok(Outcome { run: lease.run.clone(), state: RunState::Running, interrupted: true, notes: Vec::new() })
+            let halted = watch.close(order, lease, now, ledger)?;
+            let interrupted = halted == RunState::Running;
+            Ok(Outcome { run: lease.run.clone(), state: halted, interrupted, notes: Vec::new() })
         }
         Ok(Carried { state, fault, notes, .. }) => {
             ledger.close_run(lease, state, fault.as_ref(), now)?;

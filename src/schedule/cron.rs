@@ -8,6 +8,8 @@ use cron::Schedule;
 /// An expression that is known to fire.
 #[derive(Clone, Debug)]
 pub struct CronExpr {
+    /// As it was written.
+    text: String,
     /// One, or two when both day fields are restricted: crontab(5) then fires on either.
     schedules: Vec<Schedule>,
     /// Neither the minute nor the hour begins with `*`.
@@ -83,12 +85,17 @@ impl CronExpr {
             vec![schedule(&values, true, true)?]
         };
         let timed = !parts[0].starts_with('*') && !parts[1].starts_with('*');
-        let expression = Self { schedules, timed, either };
+        let expression = Self { text: text.to_owned(), schedules, timed, either };
         let start = DateTime::<Utc>::UNIX_EPOCH.naive_utc();
         if expression.next_wall(start).is_none() {
             return Err(refused(format!("`{text}` never fires"), "there is no such day in any year"));
         }
         Ok(expression)
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// True when it names times of the day, as `30 2 * * *` does; false when it means an interval, as `*/15 * * * *` does.

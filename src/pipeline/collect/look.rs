@@ -55,7 +55,7 @@ pub struct Listing {
 pub async fn look(
     source: &Source,
     date: NaiveDate,
-    memory: &dyn Memory,
+    memory: &(dyn Memory + Sync),
     remote: &RemoteThread,
 ) -> Result<Listing, RunError> {
     let folder = source.folder.fill(date, "");
