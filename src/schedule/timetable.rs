@@ -113,8 +113,11 @@ impl Timetable {
         found
     }
 
-    /// The first occurrence after an instant, within five years.
+    /// The first occurrence after an instant; of a job that moves, within five years.
     pub fn next(&self, after: DateTime<Utc>) -> Option<Occurrence> {
+        if self.on_holiday != OnHoliday::NextBusinessDay {
+            return firing::next(self.cron.as_ref()?, &self.zone, after).map(|firing| self.occurrence(firing));
+        }
         [2, 40, 400, 1_830].into_iter().find_map(|days| {
             let until = after.checked_add_days(Days::new(days))?;
             self.occurrences(after, until).into_iter().next()

@@ -93,8 +93,21 @@ type Carried = (Start, Result<RunState, String>);
 /// A task that is over.
 type Ended = Result<(Id, Carried), tokio::task::JoinError>;
 
+/// Why the loop looks round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// The clock, or something from outside.
+    Time,
+    /// A run has ended: nothing new is due because of that, but there is a place.
+    RunEnded,
+    /// It is time to stop.
+    Stop,
+}
+
 /// What goes on while the daemon runs.
 struct Watch {
+    /// When the clock alone makes a job due.
+    due_at: Option<DateTime<Utc>>,
     tasks: JoinSet<Carried>,
     under_way: BTreeMap<Id, (Start, StopSwitch)>,
     active: Active,
@@ -109,6 +122,7 @@ impl Night {
     /// The ledger cannot be used any more.
     pub async fn watch(mut self, lock: ServeLock, mut signals: mpsc::Receiver<Signal>) -> Result<(), ServeError> {
         let mut watch = Watch {
+            due_at: None,
             tasks: JoinSet::new(),
             under_way: BTreeMap::new(),
             active: Active::default(),
@@ -118,27 +132,37 @@ impl Night {
         watch.supervisor.ready();
         let mut looked = tokio::time::Instant::now();
         let mut believed = self.clock.now();
+        let mut reason = Reason::Time;
         loop {
             let now = self.clock.now();
             note_clock_step(now - believed, looked.elapsed());
             (looked, believed) = (tokio::time::Instant::now(), now);
-            let wake_at = self.look_round(now, &mut watch)?;
+            let wake_at = self.look_round(now, reason, &mut watch)?;
             let pause = wake_at.map_or(LONGEST_SLEEP, |at| (at - now).to_std().unwrap_or_default().min(LONGEST_SLEEP));
-            if !self.wait(pause, &mut watch, &mut signals).await? {
+            reason = self.wait(pause, &mut watch, &mut signals).await?;
+            if reason == Reason::Stop {
                 return self.drain(watch).await;
             }
         }
     }
 
     /// Decides, starts, tells. When to look round again.
-    fn look_round(&self, now: DateTime<Utc>, watch: &mut Watch) -> Result<Option<DateTime<Utc>>, ServeError> {
+    fn look_round(
+        &self,
+        now: DateTime<Utc>,
+        reason: Reason,
+        watch: &mut Watch,
+    ) -> Result<Option<DateTime<Utc>>, ServeError> {
         watch.lock.touch(now);
         watch.supervisor.alive();
         if now < EARLIEST {
             tracing::warn!("the clock shows {now}: nothing is started until it is set");
             return Ok(None);
         }
-        let due = turn::turn(now, &self.roster, &self.ledger)?;
+        if reason == Reason::Time || watch.due_at.is_some_and(|at| at <= now) {
+            watch.due_at = turn::turn(now, &self.roster, &self.ledger)?;
+        }
+        turn::chains(now, &self.roster, &self.ledger)?;
         let open = self.ledger.open_runs()?;
         watch.active.polled.retain(|run, _| open.iter().any(|known| known.run == *run));
         let places = self.places.saturating_sub(watch.under_way.len());
@@ -149,7 +173,7 @@ impl Night {
         watch
             .supervisor
             .status(watch.under_way.len(), open.iter().filter(|run| run.state == RunState::Waiting).count());
-        Ok([due, later].into_iter().flatten().min())
+        Ok([watch.due_at, later].into_iter().flatten().min())
     }
 
     fn start(&self, start: Start, now: DateTime<Utc>, watch: &mut Watch) {
@@ -175,13 +199,13 @@ impl Night {
         watch.under_way.insert(task.id(), (start, switch));
     }
 
-    /// Waits for whatever comes first; `false`: it is time to stop.
+    /// Waits for whatever comes first.
     async fn wait(
         &mut self,
         pause: Duration,
         watch: &mut Watch,
         signals: &mut mpsc::Receiver<Signal>,
-    ) -> Result<bool, ServeError> {
+    ) -> Result<Reason, ServeError> {
         let until = tokio::time::Instant::now() + pause;
         loop {
             let look = tokio::time::Instant::now() + LOOK;
@@ -189,13 +213,13 @@ impl Night {
                 signal = signals.recv() => match signal {
                     Some(Signal::Reload) => {
                         self.reload(watch);
-                        return Ok(true);
+                        return Ok(Reason::Time);
                     }
-                    Some(Signal::Stop) | None => return Ok(false),
+                    Some(Signal::Stop) | None => return Ok(Reason::Stop),
                 },
                 Some(ended) = watch.tasks.join_next_with_id() => {
                     self.ended(ended, watch)?;
-                    return Ok(true);
+                    return Ok(Reason::RunEnded);
                 }
                 () = tokio::time::sleep_until(until.min(look)) => {
                     let outdated = self.roster.is_outdated(&self.root);
@@ -203,7 +227,7 @@ impl Night {
                         self.reload(watch);
                     }
                     if outdated || tokio::time::Instant::now() >= until || self.ledger.changed_elsewhere()? {
-                        return Ok(true);
+                        return Ok(Reason::Time);
                     }
                 }
             }

@@ -22,11 +22,10 @@ pub fn turn(now: DateTime<Utc>, roster: &Roster, ledger: &Ledger) -> Result<Opti
     let mut wake_at: Option<DateTime<Utc>> = None;
     let mut open: Option<BTreeMap<JobName, Vec<OpenRun>>> = None;
     for (name, loaded) in roster.enabled() {
-        let clock = ledger.job_clock(name, &fingerprint(loaded), now)?;
         if !loaded.timetable.after_jobs.is_empty() {
-            chain(now, name, loaded, &clock, ledger)?;
             continue;
         }
+        let clock = ledger.job_clock(name, &fingerprint(loaded), now)?;
         let plan = planner::plan(now, name, &loaded.timetable, &known(&clock));
         if let Some(at) = plan.wake_at {
             wake_at = Some(wake_at.map_or(at, |earlier| earlier.min(at)));
@@ -45,6 +44,18 @@ pub fn turn(now: DateTime<Utc>, roster: &Roster, ledger: &Ledger) -> Result<Opti
         ledger.decide(name, &decisions(plan, loaded, of_job), now, now)?;
     }
     Ok(wake_at)
+}
+
+/// Decides about the jobs that run behind others: asked again whenever a run has ended.
+///
+/// # Errors
+/// The ledger's; a repeat decides the rest.
+pub fn chains(now: DateTime<Utc>, roster: &Roster, ledger: &Ledger) -> Result<(), LedgerError> {
+    for (name, loaded) in roster.enabled().filter(|(_, loaded)| !loaded.timetable.after_jobs.is_empty()) {
+        let clock = ledger.job_clock(name, &fingerprint(loaded), now)?;
+        chain(now, name, loaded, &clock, ledger)?;
+    }
+    Ok(())
 }
 
 /// What must stay the same for earlier decisions to hold.
